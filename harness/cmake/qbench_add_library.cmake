@@ -1,0 +1,21 @@
+# qbench_add_library(NAME core SOURCES a.cpp ... [TORCH] [PUBLIC dep...] [PRIVATE dep...])  ->  target qbench_core, alias qbench::core
+# Targets with TORCH share one precompiled ATen header and use fmt header-only (torch ships its own fmt headers).
+function(qbench_add_library)
+  cmake_parse_arguments(ARG "TORCH" "NAME" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  set(target qbench_${ARG_NAME})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(qbench::${ARG_NAME} ALIAS ${target})
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} qbench_warnings)
+  if(ARG_TORCH)
+    qbench_use_torch(${target})
+  else()
+    target_link_libraries(${target} PRIVATE fmt::fmt)
+  endif()
+endfunction()
+
+function(qbench_use_torch target)
+  target_link_libraries(${target} PUBLIC qbench_torch)
+  get_target_property(type ${target} TYPE)
+  target_precompile_headers(${target} REUSE_FROM qbench_torch)
+endfunction()
