@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,10 +29,12 @@ class SafetensorsFile {
   /// overflow, trailing bytes. @throws DataError naming file, tensor, found and expected.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
+  /// All tensors, in the order of their data.
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
   const SafetensorsEntry* find(std::string_view name) const;
   std::span<const std::byte> bytes(const SafetensorsEntry& entry) const;
   /// Any float or integer dtype, widened to float32 (integers must be exactly representable: u8/i8/i16; i32/i64 by cast).
+  /// @throws DataError for a dtype without a float32 reading (complex, packed sub-byte floats).
   void read_float(const SafetensorsEntry& entry, std::span<float> out) const;
   std::vector<float> floats(std::string_view name) const;      ///< @throws DataError if absent
   std::vector<int64_t> integers(std::string_view name) const;  ///< @throws DataError if absent or not an integer dtype
@@ -39,9 +43,12 @@ class SafetensorsFile {
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
 
  private:
+  const SafetensorsEntry& required(std::string_view name) const;
+
   MappedFile map_;
   size_t data_offset_ = 0;
   std::vector<SafetensorsEntry> entries_;
+  std::map<std::string, size_t, std::less<>> index_;
   std::vector<std::pair<std::string, std::string>> metadata_;
 };
 
@@ -56,5 +63,38 @@ struct SafetensorsTensor {
 /// Streams the tensors to `path` in the given order, beside it first and renamed at the end. @throws DataError.
 void write_safetensors(const std::filesystem::path& path, std::span<const SafetensorsTensor> tensors,
                        const std::vector<std::pair<std::string, std::string>>& metadata = {});
+
+/// What a tensor of a file to be written will look like, before its data exist.
+struct SafetensorsLayout {
+  std::string name;
+  std::string dtype;
+  std::vector<int64_t> shape;
+};
+
+/// Writes a file tensor by tensor, so that only one tensor need be in memory. The file appears under its name at finish();
+/// until then (or if finish() is never called) nothing is there.
+class SafetensorsWriter {
+ public:
+  /// @throws DataError if the file cannot be created, a name repeats, or a dtype is unknown.
+  SafetensorsWriter(std::filesystem::path path, std::vector<SafetensorsLayout> layout,
+                    const std::vector<std::pair<std::string, std::string>>& metadata = {});
+  ~SafetensorsWriter();
+  SafetensorsWriter(const SafetensorsWriter&) = delete;
+  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
+
+  /// The data of the next tensor of the layout. @throws DataError if the size does not fit its shape, or on a write error.
+  void append(std::span<const std::byte> data);
+  /// @throws DataError if tensors are missing, or on a write error.
+  void finish();
+
+ private:
+  void write(const void* data, size_t size);
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::filesystem::path path_, temporary_;
+  std::vector<SafetensorsLayout> layout_;
+  size_t next_ = 0;
+  int fd_ = -1;
+};
 
 }  // namespace qbench::models
