@@ -90,6 +90,15 @@ TEST(ProjectText, MarkdownLinksExist) {
   }
 }
 
+/// `folder/file.ext` in backticks is a promise too; <name> and * mark a pattern.
+TEST(ProjectText, PathsNamedInContributingExist) {
+  static const std::regex path(R"(`((harness|methods|tasks|results|reports|suites|tests)(/[A-Za-z0-9_.-]+)*/?)`)");
+  const std::string content = read_project_file("CONTRIBUTING.md");
+  for (std::sregex_iterator it(content.begin(), content.end(), path), end; it != end; ++it) {
+    EXPECT_TRUE(std::filesystem::exists(source_dir() / (*it)[1].str())) << "CONTRIBUTING.md names " << (*it)[1];
+  }
+}
+
 TEST(ProjectText, ScriptsAreExecutableAndParse) {
   for (const std::string file : {"quickstart", "check", ".ci/run", "harness/setup/setup.sh"}) {
     const std::string path = (source_dir() / file).string();
