@@ -22,6 +22,7 @@ struct Rope {
   double attention_factor = 0.0;                         // yarn; 0 = derived
   double mscale = 0.0, mscale_all_dim = 0.0;             // yarn
   bool truncate = true;                                  // yarn
+  std::vector<float> divisors;  ///< [head_dim / 2] divisors of the inverse frequencies (GGUF rope_freqs); empty = none
 };
 
 struct Architecture {
