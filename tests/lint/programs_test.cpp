@@ -1,5 +1,5 @@
-// The built program against the project's own texts: every suite plans, every command that the documents show exists,
-// and an installed copy finds its data.
+// The built program against the project's own texts: every suite plans, every command that the documents show
+// exists, and an installed copy finds its data.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -27,12 +27,15 @@ class Programs : public ::testing::Test {
   }
 };
 
-/// A suite may name a model or a text that this machine does not have (exit code 3); it must not be wrong in itself.
+/// A suite may name a model or a text that this machine does not have (exit code 3); it must not be wrong in
+/// itself.
 TEST_F(Programs, EverySuitePlans) {
   size_t planned = 0;
   for (const std::string& suite : project_files({"suites"}, {".yaml"})) {
     const CommandResult result = run_command(qbench() + " plan " + quote((source_dir() / suite).string()));
-    EXPECT_TRUE(result.exit_code == 0 || result.exit_code == kExitData) << suite << ": exit " << result.exit_code << "\n" << result.output;
+    EXPECT_TRUE(result.exit_code == 0 || result.exit_code == kExitData)
+        << suite << ": exit " << result.exit_code << "\n"
+        << result.output;
     planned += result.exit_code == 0 ? 1 : 0;
   }
   if (planned == 0 && !HasFailure()) GTEST_SKIP() << "no suite's models and data are on this machine";
@@ -72,7 +75,8 @@ TEST_F(Programs, DocumentedCommandsExist) {
 TEST_F(Programs, InstalledCopyFindsItsData) {
   std::string folder = (fs::temp_directory_path() / "qbench install XXXXXX").string();
   ASSERT_NE(::mkdtemp(folder.data()), nullptr);
-  const CommandResult installed = run_command("cmake --install " + quote(program_dir().parent_path().string()) + " --prefix " + quote(folder));
+  const CommandResult installed = run_command(
+      "cmake --install " + quote(program_dir().parent_path().string()) + " --prefix " + quote(folder));
   EXPECT_EQ(installed.exit_code, 0) << installed.output;
   for (const char* part : {"bin/qbench", "bin/qbench-worker", "share/qbench/suites", "share/qbench/tasks"}) {
     EXPECT_TRUE(fs::exists(fs::path(folder) / part)) << part;
@@ -83,7 +87,8 @@ TEST_F(Programs, InstalledCopyFindsItsData) {
     EXPECT_EQ(result.exit_code, 0) << arguments << "\n" << result.output;
   }
   // Same answer from the installed data as from the source tree: nothing was left behind.
-  EXPECT_EQ(run_command(run + " describe tasks --json").output, run_command(qbench() + " describe tasks --json").output);
+  EXPECT_EQ(run_command(run + " describe tasks --json").output,
+            run_command(qbench() + " describe tasks --json").output);
   fs::remove_all(folder);
 }
 

@@ -15,8 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 std::vector<std::string> files_by_git() {
-  const CommandResult listed =
-      run_command("git -C " + quote(source_dir().string()) + " ls-files --cached --others --exclude-standard 2>/dev/null");
+  const CommandResult listed = run_command("git -C " + quote(source_dir().string()) +
+                                           " ls-files --cached --others --exclude-standard 2>/dev/null");
   if (listed.exit_code != 0) return {};
   std::vector<std::string> files = lines_of(listed.output);
   std::erase_if(files, [](const std::string& file) { return !fs::is_regular_file(source_dir() / file); });
@@ -24,13 +24,14 @@ std::vector<std::string> files_by_git() {
 }
 
 bool is_generated_folder(const std::string& name) {
-  return name.starts_with("build") || name == ".git" || name == ".venv" || name == ".cache" || name == "node_modules" ||
-         name.starts_with("qbench-");
+  return name.starts_with("build") || name == ".git" || name == ".venv" || name == ".cache" ||
+         name == "node_modules" || name.starts_with("qbench-");
 }
 
 std::vector<std::string> files_by_walking() {
   std::vector<std::string> files;
-  for (auto it = fs::recursive_directory_iterator(source_dir()); it != fs::recursive_directory_iterator(); ++it) {
+  for (auto it = fs::recursive_directory_iterator(source_dir()); it != fs::recursive_directory_iterator();
+       ++it) {
     if (it->is_directory() && is_generated_folder(it->path().filename())) {
       it.disable_recursion_pending();
     } else if (it->is_regular_file()) {
@@ -53,18 +54,20 @@ std::vector<std::string> project_files() {
   return files;
 }
 
-std::vector<std::string> project_files(const std::vector<std::string>& folders, const std::vector<std::string>& endings) {
+std::vector<std::string> project_files(const std::vector<std::string>& folders,
+                                       const std::vector<std::string>& endings) {
   std::vector<std::string> files = project_files();
   std::erase_if(files, [&](const std::string& file) {
-    const bool inside = std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return file.starts_with(f + "/"); });
+    const bool inside =
+        std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return file.starts_with(f + "/"); });
     return !inside || !has_ending(file, endings);
   });
   return files;
 }
 
 bool has_ending(const std::string& path, const std::vector<std::string>& endings) {
-  return endings.empty() ||
-         std::any_of(endings.begin(), endings.end(), [&](const std::string& ending) { return path.ends_with(ending); });
+  return endings.empty() || std::any_of(endings.begin(), endings.end(),
+                                        [&](const std::string& ending) { return path.ends_with(ending); });
 }
 
 std::string read_project_file(const std::string& path) {
@@ -89,7 +92,8 @@ CommandResult run_command(const std::string& command_line) {
   if (pipe == nullptr) throw std::runtime_error("cannot start: " + command_line);
   CommandResult result;
   std::array<char, 4096> chunk{};
-  for (size_t n = 0; (n = std::fread(chunk.data(), 1, chunk.size(), pipe)) > 0;) result.output.append(chunk.data(), n);
+  for (size_t n = 0; (n = std::fread(chunk.data(), 1, chunk.size(), pipe)) > 0;)
+    result.output.append(chunk.data(), n);
   const int status = ::pclose(pipe);
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;

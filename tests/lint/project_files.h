@@ -11,10 +11,12 @@ std::filesystem::path source_dir();
 /// Folder of the built programs (build/bin).
 std::filesystem::path program_dir();
 
-/// Paths relative to source_dir(), sorted: what git tracks or would track; without git every file outside build folders.
+/// Paths relative to source_dir(), sorted: what git tracks or would track; without git every file outside
+/// build folders.
 std::vector<std::string> project_files();
 /// Those of project_files() under one of `folders` whose name ends in one of `endings` (empty = any).
-std::vector<std::string> project_files(const std::vector<std::string>& folders, const std::vector<std::string>& endings);
+std::vector<std::string> project_files(const std::vector<std::string>& folders,
+                                       const std::vector<std::string>& endings);
 
 bool has_ending(const std::string& path, const std::vector<std::string>& endings);
 std::string read_project_file(const std::string& path);

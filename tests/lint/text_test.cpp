@@ -1,4 +1,5 @@
-// What no file of the project may say: places of one machine, hosts of a private package index, unfinished business.
+// What no file of the project may say: places of one machine, hosts of a private package index, unfinished
+// business.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,8 +15,10 @@ namespace {
 
 /// Text of data sets and recorded cases is not ours to change; it is checked for nothing.
 bool is_data(const std::string& file) {
-  static const std::vector<std::string> folders = {"harness/data/", "tasks/data/", "tests/golden/", "tests/fixtures/"};
-  const bool inside = std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return file.starts_with(f); });
+  static const std::vector<std::string> folders = {"harness/data/", "tasks/data/", "tests/golden/",
+                                                   "tests/fixtures/"};
+  const bool inside =
+      std::any_of(folders.begin(), folders.end(), [&](const auto& f) { return file.starts_with(f); });
   return inside && !has_ending(file, {".md", ".cpp", ".h", ".sh", ".py", ".cmake", "CMakeLists.txt"});
 }
 
@@ -39,21 +42,51 @@ TEST(ProjectText, NamesNoPathOfOneMachine) {
 }
 
 TEST(ProjectText, LinksOnlyToPublicHosts) {
-  static const std::vector<std::string> known = {
-      "github.com",      "raw.githubusercontent.com", "gist.github.com",  "arxiv.org",          "huggingface.co",
-      "pypi.org",        "download.pytorch.org",      "pytorch.org",      "www.apache.org",     "apache.org",
-      "www.w3.org",      "creativecommons.org",       "doi.org",          "aclanthology.org",   "sqlite.org",
-      "www.sqlite.org",  "json-schema.org",           "cmake.org",        "google.github.io",   "en.wikipedia.org",
-      "spdx.org",        "openreview.net",            "unicode.org",      "www.unicode.org",    "gutenberg.org",
-      "www.gutenberg.org", "dumps.wikimedia.org",     "keepachangelog.com", "semver.org",       "example.com",
-      "rowanzellers.com", "leaderboard.allenai.org",  "allenai.org",      "yonatanbisk.com",    "zenodo.org",
-      "nlp.stanford.edu", "catalog.ldc.upenn.edu",    "storage.googleapis.com"};
+  static const std::vector<std::string> known = {"github.com",
+                                                 "raw.githubusercontent.com",
+                                                 "gist.github.com",
+                                                 "arxiv.org",
+                                                 "huggingface.co",
+                                                 "pypi.org",
+                                                 "download.pytorch.org",
+                                                 "pytorch.org",
+                                                 "www.apache.org",
+                                                 "apache.org",
+                                                 "www.w3.org",
+                                                 "creativecommons.org",
+                                                 "doi.org",
+                                                 "aclanthology.org",
+                                                 "sqlite.org",
+                                                 "www.sqlite.org",
+                                                 "json-schema.org",
+                                                 "cmake.org",
+                                                 "google.github.io",
+                                                 "en.wikipedia.org",
+                                                 "spdx.org",
+                                                 "openreview.net",
+                                                 "unicode.org",
+                                                 "www.unicode.org",
+                                                 "gutenberg.org",
+                                                 "www.gutenberg.org",
+                                                 "dumps.wikimedia.org",
+                                                 "keepachangelog.com",
+                                                 "semver.org",
+                                                 "example.com",
+                                                 "rowanzellers.com",
+                                                 "leaderboard.allenai.org",
+                                                 "allenai.org",
+                                                 "yonatanbisk.com",
+                                                 "zenodo.org",
+                                                 "nlp.stanford.edu",
+                                                 "catalog.ldc.upenn.edu",
+                                                 "storage.googleapis.com"};
   static const std::regex url(R"(https?://([A-Za-z0-9.-]+))");
   for_each_line([](const std::string& file, size_t number, const std::string& line) {
     for (std::sregex_iterator it(line.begin(), line.end(), url), end; it != end; ++it) {
       const std::string host = (*it)[1];
       EXPECT_NE(std::find(known.begin(), known.end(), host), known.end())
-          << file << ":" << number << ": unknown host " << host << "; if it is public and meant, add it to this test";
+          << file << ":" << number << ": unknown host " << host
+          << "; if it is public and meant, add it to this test";
     }
   });
 }
@@ -85,17 +118,20 @@ TEST(ProjectText, MarkdownLinksExist) {
     const auto folder = (source_dir() / file).parent_path();
     const std::string content = read_project_file(file);
     for (std::sregex_iterator it(content.begin(), content.end(), link), end; it != end; ++it) {
-      EXPECT_TRUE(std::filesystem::exists(folder / (*it)[1].str())) << file << ": broken link to " << (*it)[1];
+      EXPECT_TRUE(std::filesystem::exists(folder / (*it)[1].str()))
+          << file << ": broken link to " << (*it)[1];
     }
   }
 }
 
 /// `folder/file.ext` in backticks is a promise too; <name> and * mark a pattern.
 TEST(ProjectText, PathsNamedInContributingExist) {
-  static const std::regex path(R"(`((harness|methods|tasks|results|reports|suites|tests)(/[A-Za-z0-9_.-]+)*/?)`)");
+  static const std::regex path(
+      R"(`((harness|methods|tasks|results|reports|suites|tests)(/[A-Za-z0-9_.-]+)*/?)`)");
   const std::string content = read_project_file("CONTRIBUTING.md");
   for (std::sregex_iterator it(content.begin(), content.end(), path), end; it != end; ++it) {
-    EXPECT_TRUE(std::filesystem::exists(source_dir() / (*it)[1].str())) << "CONTRIBUTING.md names " << (*it)[1];
+    EXPECT_TRUE(std::filesystem::exists(source_dir() / (*it)[1].str()))
+        << "CONTRIBUTING.md names " << (*it)[1];
   }
 }
 
@@ -111,7 +147,8 @@ TEST(ProjectText, ScriptsAreExecutableAndParse) {
 TEST(ProjectText, ScriptsPassShellcheck) {
   if (run_command("command -v shellcheck").exit_code != 0) GTEST_SKIP() << "shellcheck is not installed";
   std::string line = "cd " + quote(source_dir().string()) + " && shellcheck -x quickstart check .ci/run";
-  for (const std::string& file : project_files({"harness", "tests", "methods", "tasks"}, {".sh"})) line += " " + quote(file);
+  for (const std::string& file : project_files({"harness", "tests", "methods", "tasks"}, {".sh"}))
+    line += " " + quote(file);
   const CommandResult result = run_command(line);
   EXPECT_EQ(result.exit_code, 0) << result.output;
 }
@@ -119,12 +156,15 @@ TEST(ProjectText, ScriptsPassShellcheck) {
 TEST(ProjectText, SourcesAreFormatted) {
   const CommandResult version = run_command("clang-format --version");
   if (version.exit_code != 0) GTEST_SKIP() << "clang-format is not installed";
-  if (version.output.find("version 14.") == std::string::npos) GTEST_SKIP() << "needs clang-format 14, whose choices are the project's";
+  if (version.output.find("version 14.") == std::string::npos)
+    GTEST_SKIP() << "needs clang-format 14, whose choices are the project's";
   std::string line = "cd " + quote(source_dir().string()) + " && clang-format --dry-run --Werror";
-  for (const std::string& file : project_files({"harness", "methods", "tasks", "results", "reports", "tests"}, {".h", ".cpp"})) {
+  for (const std::string& file :
+       project_files({"harness", "methods", "tasks", "results", "reports", "tests"}, {".h", ".cpp"})) {
     line += " " + quote(file);
   }
-  const CommandResult result = run_command(line + " 2>&1 | sed -nE 's/^([^ :]+):[0-9]+:.*/\\1/p' | sort | uniq -c");
+  const CommandResult result =
+      run_command(line + " 2>&1 | sed -nE 's/^([^ :]+):[0-9]+:.*/\\1/p' | sort | uniq -c");
   EXPECT_EQ(result.output, "") << "run clang-format -i on these";
 }
 
