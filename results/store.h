@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@ struct RunRow {
   std::string suite_name, suite_hash, suite_yaml;
   std::string started_at;  ///< ISO 8601 UTC
   Json environment = Json::object();  ///< qbench version, commit, machine, cpu, cores, memory, library versions, threads
+  std::string status;  ///< set when read: "ok", "failed cells", "interrupted"; "" while running or after a kill
 };
 
 /// One cell of a matrix as the suite names it. Cells that need no calibration still exist once per calibration set; they share steps.
@@ -82,6 +84,15 @@ struct StepOutcome {
   std::vector<ScoreRow> scores;
   std::vector<ItemRow> items;
   std::vector<LayerRow> layers;
+  int64_t run = 0;  ///< set when read: the run that computed it
+};
+
+/// The numeric part of the items of a step, one array per column, all of the same length: what paired statistics need.
+struct ItemColumns {
+  std::vector<std::string> ids;
+  std::vector<int64_t> tokens;
+  std::vector<double> nll;  ///< empty unless every item has one
+  std::map<std::string, std::vector<double>> metrics;  ///< numeric metrics that every item has; true counts as 1
 };
 
 struct FailureRow {
@@ -89,6 +100,7 @@ struct FailureRow {
   std::string message;         ///< includes layer and phase where known
   std::string signal, phase, layer, log_tail;
   double wall_s = 0;
+  int64_t run = 0;  ///< set when read
 };
 
 class Store {
@@ -99,24 +111,31 @@ class Store {
   /// For reports: never creates, never migrates a file it cannot write (works from a read-only copy).
   static std::unique_ptr<Store> open_readonly(const std::filesystem::path& path);
   ~Store();
+  const std::filesystem::path& path() const;
 
+  // Every call may come from any thread; each writing call is one transaction, durable when it returns.
   int64_t begin_run(const RunRow& run);
   /// Registers the cells of a run and which steps each one reads: (cell key, step key, role = task canonical or "quantize").
   struct CellStep {
     std::string cell_key, step_key, role;
   };
+  /// Registering the same cells and links again changes nothing.
   void put_cells(int64_t run, const std::vector<CellRow>& cells, const std::vector<CellStep>& links);
   bool has_step(const std::string& key) const;
+  /// The first outcome of a key is kept; a second one is ignored.
   void commit_step(int64_t run, const StepOutcome& outcome);
   void commit_failure(int64_t run, const FailureRow& failure);
   void end_run(int64_t run, const std::string& status);  ///< "ok", "failed cells", "interrupted"
 
   // Reading, for views (sorted, no clock involved).
   std::vector<RunRow> runs() const;
-  std::vector<CellRow> cells(std::optional<int64_t> run = std::nullopt) const;  ///< latest registration of each key
-  std::vector<CellStep> cell_steps() const;
+  std::vector<CellRow> cells(std::optional<int64_t> run = std::nullopt) const;  ///< latest wording of each key, in suite order
+  /// Links of each cell, role by role as the latest run (or the given one) registered them.
+  std::vector<CellStep> cell_steps(std::optional<int64_t> run = std::nullopt) const;
   std::optional<StepOutcome> step(const std::string& key, bool with_items = true) const;
-  std::vector<FailureRow> failures(std::optional<int64_t> run = std::nullopt) const;  ///< not superseded by a later success
+  /// nullopt if the step is unfinished or has no items.
+  std::optional<ItemColumns> item_columns(const std::string& key) const;
+  std::vector<FailureRow> failures(std::optional<int64_t> run = std::nullopt) const;  ///< latest per step, not superseded by a success
 
  private:
   struct Impl;
