@@ -3,7 +3,7 @@
 #   harness/setup/setup.sh           packages, libtorch, qbench and qbench-worker, the model
 #   harness/setup/setup.sh --tests   the same and all tests
 # Reads: CMAKE_PREFIX_PATH (an installed libtorch >= 2.6 there is used instead of the wheel), QBENCH_HOME (model folder,
-# default ~/.cache/qbench), QBENCH_TORCH_INDEX (package index with CPU builds of torch).
+# default ~/.cache/qbench), QBENCH_TORCH_INDEX (package index with CPU builds of torch; needed where the default one has none).
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
@@ -15,7 +15,7 @@ build=$root/build
 venv=$root/.venv
 model_file=SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-torch_cpu_index=${QBENCH_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
+torch_cpu_index=${QBENCH_TORCH_INDEX:-}
 
 # --- distribution packages ---------------------------------------------------------------------------------------------
 
@@ -114,7 +114,13 @@ install_torch_wheel() {
   offered=$(pip install --quiet --dry-run --ignore-installed --no-deps --report - -r "$setup/requirements.txt" 2>"$log" |
     "$venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["install"][0]["metadata"]["version"])' 2>>"$log") ||
     offered=
-  if [[ $offered != *+cpu && $(uname -m) == x86_64 ]]; then index=(--extra-index-url "$torch_cpu_index"); fi
+  if [[ $offered != *+cpu && $(uname -m) == x86_64 ]]; then
+    [[ -n $torch_cpu_index ]] ||
+      fail "the configured package index offers torch ${offered:-in no version}, not a CPU build" \
+        "Set QBENCH_TORCH_INDEX to a package index with CPU builds of torch $(wanted_torch)," \
+        "or set CMAKE_PREFIX_PATH to an installed libtorch (>= 2.6), and run this again."
+    index=(--extra-index-url "$torch_cpu_index")
+  fi
   say "libtorch   fetching torch $(wanted_torch) (about 200 MB)"
   run_logged "$log" pip install --quiet --no-deps "${index[@]}" -r "$setup/requirements.txt" ||
     fail "pip could not install torch==$(wanted_torch) into $venv" \
