@@ -1,5 +1,13 @@
 // GPTQ: second-order error compensation (Frantar et al., arXiv:2210.17323, Algorithm 1).
+// Kind: quantize. Needs: calibration samples; the Gram matrix H = (2/N) X^T X of each site's inputs, taken behind the already
+// quantized blocks and, with true_sequential, behind the already quantized linears of the block. Activations are not
+// quantized while H is gathered, as in the official code.
+// Differs from the official code: a failing factorisation doubles the damping (recorded as the layer's fallback) and then
+// FAILS, no silent RTN; true_sequential is on because it costs nothing here; symmetric slices without negative weights are
+// mirrored unless nonnegative_quirk.
+#include "harness/core/errors.h"
 #include "methods/core/registry.h"
+#include "methods/primitives/gram.h"
 
 namespace qbench::methods {
 namespace {
@@ -18,6 +26,7 @@ struct GptqParams {
   int64_t mse_steps = 100;
   double mse_shrink = 0.8;
   bool nonnegative_quirk = false;
+  bool trits = false;
 
   template <class Visitor>
   void visit(Visitor& v) {
@@ -32,16 +41,78 @@ struct GptqParams {
       "stale: a group's range ignores the updates of its own lazy block (official code); fresh: it includes them");
     v("mse", mse, "search the range that minimises the error instead of min and max");
     v("mse_norm", mse_norm, Range{0.5, 8.0}, "exponent of the error in that search");
-    v("mse_steps", mse_steps, Range{1, 1000}, "range shrinks by 1/mse_steps per candidate");
-    v("mse_shrink", mse_shrink, Range{0.0, 1.0}, "candidates go down to 1 - mse_shrink");
+    v("mse_steps", mse_steps, Range{2, 1000}, "range shrinks by 1/mse_steps per candidate");
+    v("mse_shrink", mse_shrink, Range{0.01, 1.0}, "candidates go down to 1 - mse_shrink");
     v("nonnegative_quirk", nonnegative_quirk,
       "official symmetric grid: a slice without negative weights keeps 0 as its lower end and loses its upper half");
+    v("trits", trits, "three values {min, 0, max} per slice instead of the scheme's levels (an option of the official code)");
   }
 };
 
-class GptqPass final : public Pass {
+GridSpec grid_of(const GptqParams& params, const Scheme& scheme) {
+  GridSpec spec;
+  spec.bits = scheme.weight_bits;
+  spec.symmetric = scheme.symmetric;
+  spec.mse = params.mse;
+  spec.mse_norm = params.mse_norm;
+  spec.mse_steps = params.mse_steps;
+  spec.mse_shrink = params.mse_shrink;
+  spec.nonnegative_quirk = params.nonnegative_quirk;
+  spec.trits = params.trits;
+  return spec;
+}
+
+class GptqPass final : public Quantizer {
  public:
-  explicit GptqPass(const GptqParams&) {}
+  explicit GptqPass(const GptqParams& params) : params_(params) {
+    if (params.act_order && params.group_aware) {
+      throw ConfigError("recipe pass gptq: act_order and group_aware are two orders of the columns; set one of them to true");
+    }
+  }
+
+  GramInputs gram_inputs() const override {
+    return params_.true_sequential ? GramInputs::kSequential : GramInputs::kBlock;
+  }
+
+  void quantize(std::span<LinearTask> linears, const at::Tensor& gram, const PassContext& context) const override {
+    const Slices slices = slices_of(context.scheme);
+    const InverseFactor factor = factor_inverse(gram, factor_options(slices, context), linears.front().name, *context.lanes);
+    FeedbackOptions options;
+    options.block = params_.block;
+    options.static_groups = params_.static_groups;
+    options.keep_groups = params_.group_aware;
+    options.fresh_stats = params_.group_stats == "fresh";
+    options.order = factor.order;
+    options.dead = factor.dead;
+    std::vector<FeedbackJob> jobs;
+    for (LinearTask& task : linears) jobs.push_back({task.weight, &task.result});
+    quantize_with_feedback(jobs, factor.u, slices, grid_of(params_, context.scheme), options, *context.lanes, context.keep_codes);
+    for (LinearTask& task : linears) describe(factor, task);
+  }
+
+ private:
+  FactorOptions factor_options(const Slices& slices, const PassContext& context) const {
+    FactorOptions options;
+    options.damp = params_.damp;
+    options.damp_steps = params_.damp_steps;
+    options.given_order = context.given_order;
+    if (params_.act_order) options.order = ColumnOrder::kActivation;
+    if (params_.group_aware && slices.group > 0) {
+      options.order = ColumnOrder::kGroupAware;
+      options.group = slices.group;
+    }
+    return options;
+  }
+
+  static void describe(const InverseFactor& factor, LinearTask& task) {
+    task.detail["damping"] = factor.damping;
+    if (!factor.dead.empty()) task.detail["dead_columns"] = factor.dead.size();
+    if (factor.attempts > 1) {
+      task.fallback = "damping raised to " + print_number(factor.damping) + " (attempt " + std::to_string(factor.attempts) + ")";
+    }
+  }
+
+  GptqParams params_;
 };
 
 }  // namespace
