@@ -30,10 +30,11 @@ std::vector<float> plain(double base, int64_t dim) {
 /// The base grows with the sequence once it is longer than the trained context.
 double dynamic_base(const Architecture& a, int64_t length) {
   if (length <= a.max_position) return a.rope.theta;
-  const auto exponent = static_cast<float>(static_cast<double>(a.head_dim) / static_cast<double>(a.head_dim - 2));
+  // The reference holds the stretched base in float32, but raises it to a double exponent.
   const float stretch = static_cast<float>(a.rope.factor) * static_cast<float>(length) / static_cast<float>(a.max_position) -
                         static_cast<float>(a.rope.factor - 1.0);
-  return static_cast<float>(a.rope.theta) * std::pow(stretch, exponent);
+  const double exponent = static_cast<double>(a.head_dim) / static_cast<double>(a.head_dim - 2);
+  return static_cast<float>(a.rope.theta) * static_cast<float>(std::pow(static_cast<double>(stretch), exponent));
 }
 
 std::vector<float> llama3(const Architecture& a) {

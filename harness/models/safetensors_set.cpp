@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-#include <set>
+#include <algorithm>
 
+#include "harness/core/call.h"
 #include "harness/core/errors.h"
 #include "harness/models/arch/config_reader.h"
 
@@ -31,6 +31,18 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index) {
     map.emplace(name, std::move(file));
   }
   return map;
+}
+
+/// "model-00001-of-00003.safetensors" and its like, sorted.
+std::vector<std::string> shard_files(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    std::string name = entry.path().filename().string();
+    if (glob_match("model-*-of-*.safetensors", name)) names.push_back(std::move(name));
+  }
+  std::ranges::sort(names);
+  return names;
 }
 
 /// A readable reason when a folder holds weights, but not as safetensors.
@@ -94,6 +106,9 @@ void SafetensorsSet::open_sharded(const fs::path& index) {
         problems.push_back(fmt::format("{}: holds tensor \"{}\", which the index places in {}", shard, entry.name, it->second));
       }
     }
+  }
+  for (const std::string& name : shard_files(index.parent_path())) {
+    if (!shards.contains(name)) problems.push_back(fmt::format("{}: lies beside the index, which does not name it", name));
   }
   if (!problems.empty()) throw DataError(list_problems(index.string(), problems));
 }
