@@ -1,6 +1,6 @@
 // RTN: round to nearest on the scheme's grid.
 // Kind: quantize. Needs nothing but the weights.
-// Differs from the official GPTQ repository's --nearest path: float32 arithmetic unless precision=float16; a symmetric slice
+// Differs from the official GPTQ repository's --nearest path: weights stay float32 unless precision=float16; a symmetric slice
 // without negative weights is mirrored like any other unless nonnegative_quirk; an asymmetric slice that already is a grid of
 // 2^bits levels with a real zero is returned unchanged (zero=auto).
 #include <ATen/ATen.h>
@@ -31,7 +31,7 @@ struct RtnParams {
     v("mse_norm", mse_norm, Range{0.5, 8.0}, "exponent of the error in that search");
     v("mse_steps", mse_steps, Range{2, 1000}, "range shrinks by 1/mse_steps per candidate");
     v("mse_shrink", mse_shrink, Range{0.01, 1.0}, "candidates go down to 1 - mse_shrink");
-    v("precision", precision, OneOf{{"float32", "float16"}}, "arithmetic of fit and rounding (float16: the official --nearest path)");
+    v("precision", precision, OneOf{{"float32", "float16"}}, "float16: round the weights to half precision first (the official --nearest path reads them so)");
     v("nonnegative_quirk", nonnegative_quirk,
       "official symmetric gptq grid: a slice without negative weights keeps 0 as its lower end and loses its upper half");
   }
@@ -53,7 +53,6 @@ GridSpec grid_of(const RtnParams& params, const PassContext& context) {
   spec.mse_norm = params.mse_norm;
   spec.mse_steps = params.mse_steps;
   spec.mse_shrink = params.mse_shrink;
-  spec.half = params.precision == "float16";
   spec.nonnegative_quirk = params.nonnegative_quirk;
   return spec;
 }
@@ -65,7 +64,7 @@ class RtnPass final : public Quantizer {
   void quantize(std::span<LinearTask> linears, const at::Tensor&, const PassContext& context) const override {
     const GridSpec spec = grid_of(params_, context);
     for (LinearTask& task : linears) {
-      const at::Tensor w = spec.half ? task.weight.to(at::kHalf).to(at::kFloat) : task.weight;
+      const at::Tensor w = params_.precision == "float16" ? task.weight.to(at::kHalf).to(at::kFloat) : task.weight;
       task.result = round_to_nearest(w, slices_of(context.scheme), spec, *context.lanes, context.keep_codes);
     }
   }

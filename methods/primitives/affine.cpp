@@ -1,7 +1,6 @@
 #include "methods/primitives/affine.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,29 +11,17 @@
 namespace qbench::methods {
 namespace {
 
-struct Exact {
-  static inline __attribute__((always_inline)) float of(float x) { return x; }
-};
-
-/// Nearest float16, half to even, as a float32.
-struct Half {
-  static inline float of(float x) {
-    const auto bits = std::bit_cast<uint32_t>(x);
-    const uint32_t sign = bits & 0x80000000U;
-    const float magnitude = std::bit_cast<float>(bits & 0x7fffffffU);
-    if (!(magnitude < 65520.0F)) return std::isnan(x) ? x : std::bit_cast<float>(sign | 0x7f800000U);
-    // Adding and removing a power of two drops exactly the bits that float16 does not have.
-    int exponent = 0;
-    std::frexp(magnitude, &exponent);
-    const float step = std::ldexp(1.0F, std::max(exponent - 11, -24));
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::rint(magnitude / step) * step));
-  }
-};
+/// Nearest float16 of a finite positive number in its normal range, half to even.
+float nearest_half(float x) {
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  const float step = std::ldexp(1.0F, std::max(exponent - 11, -24));
+  return std::rint(x / step) * step;
+}
 
 constexpr float kAwqFloor = 1e-5F;
 
 /// Limits of one slice and what follows from them.
-template <class R>
 struct SliceFit {
   static void range(float lo, float hi, const GridSpec& spec, float& out_lo, float& out_hi) {
     if (spec.family == GridFamily::kAwq) {
@@ -61,29 +48,27 @@ struct SliceFit {
   static float scale(float lo, float hi, const GridSpec& spec) {
     if (spec.trits) return hi;
     const auto top = static_cast<float>(spec.top_code());
-    if (spec.family == GridFamily::kGptq) return R::of(R::of(hi - lo) / top);
-    if (spec.symmetric) return R::of(std::max(hi, kAwqFloor) / static_cast<float>((int64_t{1} << (spec.bits - 1)) - 1));
-    return R::of(std::max(R::of(hi - lo), kAwqFloor) / top);
+    if (spec.family == GridFamily::kGptq) return (hi - lo) / top;
+    if (spec.symmetric) return std::max(hi, kAwqFloor) / static_cast<float>((int64_t{1} << (spec.bits - 1)) - 1);
+    return std::max(hi - lo, kAwqFloor) / top;
   }
 
   static float zero(float lo, float s, const GridSpec& spec) {
     if (spec.trits) return lo;
     if (spec.symmetric) return static_cast<float>(int64_t{1} << (spec.bits - 1));
-    const float z = std::rint(R::of(-lo / s));
+    const float z = std::rint(-lo / s);
     if (spec.family == GridFamily::kGptq) return z;
     return std::clamp(z, 0.0F, static_cast<float>(spec.top_code()));
   }
 };
 
-template <class R>
 inline __attribute__((always_inline)) float code_of(float w, float s, float z, float top) {
-  const float q = R::of(std::rint(R::of(w / s)) + z);
+  const float q = std::rint(w / s) + z;
   return std::min(std::max(q, 0.0F), top);
 }
 
-template <class R>
 inline __attribute__((always_inline)) float value_of(float code, float s, float z) {
-  return R::of(s * R::of(code - z));
+  return s * (code - z);
 }
 
 QB_SIMD void minmax_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, float* lo, float* hi) {
@@ -97,29 +82,27 @@ QB_SIMD void minmax_rows(const float* tile, int64_t cols, int64_t stride, int64_
   }
 }
 
-template <class R>
 float lp_error(const float* slice, int64_t cols, int64_t stride, float s, float z, const GridSpec& spec) {
   const auto top = static_cast<float>(spec.top_code());
   const auto norm = static_cast<float>(spec.mse_norm);
   float sum = 0;
   for (int64_t c = 0; c < cols; ++c) {
     const float w = slice[c * stride];
-    sum += std::pow(std::fabs(value_of<R>(code_of<R>(w, s, z, top), s, z) - w), norm);
+    sum += std::pow(std::fabs(value_of(code_of(w, s, z, top), s, z) - w), norm);
   }
   return sum;
 }
 
 /// Keeps the shrunk range with the strictly smallest error; the first candidate is the full range.
-template <class R>
 void search_range(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec, float& scale,
                   float& zero) {
   float best = std::numeric_limits<float>::infinity();
   const auto candidates = static_cast<int64_t>(spec.mse_shrink * static_cast<double>(spec.mse_steps));
   for (int64_t i = 0; i < candidates; ++i) {
     const auto p = static_cast<float>(1.0 - static_cast<double>(i) / static_cast<double>(spec.mse_steps));
-    const float s = SliceFit<R>::scale(R::of(p * lo), R::of(p * hi), spec);
-    const float z = SliceFit<R>::zero(R::of(p * lo), s, spec);
-    const float error = lp_error<R>(slice, cols, stride, s, z, spec);
+    const float s = SliceFit::scale(p * lo, p * hi, spec);
+    const float z = SliceFit::zero(p * lo, s, spec);
+    const float error = lp_error(slice, cols, stride, s, z, spec);
     if (error < best) {
       best = error;
       scale = s;
@@ -131,7 +114,7 @@ void search_range(const float* slice, int64_t cols, int64_t stride, float lo, fl
 bool integer_grid_reproduces(const float* slice, int64_t cols, int64_t stride, float s, float z, float top) {
   for (int64_t c = 0; c < cols; ++c) {
     const float w = slice[c * stride];
-    if (value_of<Exact>(code_of<Exact>(w, s, z, top), s, z) != w) return false;
+    if (value_of(code_of(w, s, z, top), s, z) != w) return false;
   }
   return true;
 }
@@ -156,7 +139,7 @@ bool find_own_grid(const float* slice, int64_t cols, int64_t stride, float lo, f
   for (int64_t c = 0; c < cols && !third_value; ++c) third_value = slice[c * stride] != lo && slice[c * stride] != hi;
   if (!third_value) return false;
   const auto top = static_cast<float>(spec.top_code());
-  for (const float s : {real_scale(lo, hi, spec), Half::of(real_scale(lo, hi, spec))}) {
+  for (const float s : {real_scale(lo, hi, spec), nearest_half(real_scale(lo, hi, spec))}) {
     if (s > 0 && real_grid_reproduces(slice, cols, stride, s, lo, top)) {
       scale = s;
       return true;
@@ -181,17 +164,16 @@ void apply_zero_kind(const float* slice, int64_t cols, int64_t stride, float lo,
   out.offset[row] = lo;
 }
 
-template <class R>
-void fit(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out) {
+void fit_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out) {
   std::vector<float> lo(static_cast<size_t>(rows)), hi(static_cast<size_t>(rows));
   minmax_rows(tile, cols, stride, rows, lo.data(), hi.data());
   for (int64_t r = 0; r < rows; ++r) {
     float range_lo = 0, range_hi = 0;
-    SliceFit<R>::range(lo[r], hi[r], spec, range_lo, range_hi);
-    out.scale[r] = SliceFit<R>::scale(range_lo, range_hi, spec);
-    out.zero[r] = SliceFit<R>::zero(range_lo, out.scale[r], spec);
+    SliceFit::range(lo[r], hi[r], spec, range_lo, range_hi);
+    out.scale[r] = SliceFit::scale(range_lo, range_hi, spec);
+    out.zero[r] = SliceFit::zero(range_lo, out.scale[r], spec);
     if (spec.mse && !spec.trits) {
-      search_range<R>(tile + r, cols, stride, range_lo, range_hi, spec, out.scale[r], out.zero[r]);
+      search_range(tile + r, cols, stride, range_lo, range_hi, spec, out.scale[r], out.zero[r]);
     }
     apply_zero_kind(tile + r, cols, stride, lo[r], hi[r], spec, r, out);
   }
@@ -200,17 +182,9 @@ void fit(const float* tile, int64_t cols, int64_t stride, int64_t rows, const Gr
 QB_SIMD void round_integer(const float* w, int64_t rows, float top, const float* scale, const float* zero, float* w_hat,
                            uint8_t* codes) {
   for (int64_t r = 0; r < rows; ++r) {
-    const float code = code_of<Exact>(w[r], scale[r], zero[r], top);
-    w_hat[r] = value_of<Exact>(code, scale[r], zero[r]);
+    const float code = code_of(w[r], scale[r], zero[r], top);
+    w_hat[r] = value_of(code, scale[r], zero[r]);
     codes[r] = static_cast<uint8_t>(static_cast<int32_t>(code));
-  }
-}
-
-void round_half(const float* w, int64_t rows, float top, const GridParams& grid, float* w_hat, uint8_t* codes) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float code = code_of<Half>(w[r], grid.scale[r], grid.zero[r], top);
-    w_hat[r] = value_of<Half>(code, grid.scale[r], grid.zero[r]);
-    codes[r] = static_cast<uint8_t>(code);
   }
 }
 
@@ -237,11 +211,7 @@ constexpr int64_t kMaxRows = 256;
 }  // namespace
 
 void fit_grid(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out) {
-  if (spec.half) {
-    fit<Half>(tile, cols, stride, rows, spec, out);
-  } else {
-    fit<Exact>(tile, cols, stride, rows, spec, out);
-  }
+  fit_rows(tile, cols, stride, rows, spec, out);
 }
 
 void round_column(const float* w, int64_t rows, const GridSpec& spec, const GridParams& grid, float* w_hat, uint8_t* codes) {
@@ -253,8 +223,6 @@ void round_column(const float* w, int64_t rows, const GridSpec& spec, const Grid
     uint8_t* part_codes = codes == nullptr ? scratch : codes + begin;
     if (spec.trits) {
       round_trits(w + begin, n, part, w_hat + begin, part_codes);
-    } else if (spec.half) {
-      round_half(w + begin, n, top, part, w_hat + begin, part_codes);
     } else {
       round_integer(w + begin, n, top, part.scale, part.zero, w_hat + begin, part_codes);
       if (part.offset != nullptr) round_real(w + begin, n, top, part, w_hat + begin, part_codes);

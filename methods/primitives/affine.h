@@ -3,7 +3,7 @@
 // A slice is the weights that share one scale. L = 2^bits - 1. Codes are unsigned, 0..L:
 //   integer zero point   code = clamp(round(w / s) + z, 0, L)      w_hat = s * (code - z)
 //   real zero point      code = clamp(round((w - lo) / s), 0, L)   w_hat = s * code + lo
-// round is half to even; every operation is one float32 (or float16) operation, as in the official programs.
+// round is half to even; every operation is one float32 operation, as in the official programs.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,6 @@ struct GridSpec {
   double mse_norm = 2.4;    ///< sum |w_hat - w|^norm
   int64_t mse_steps = 100;  ///< candidates 1 - i / mse_steps
   double mse_shrink = 0.8;  ///< i < mse_shrink * mse_steps
-  bool half = false;        ///< every operation rounds to float16
   bool nonnegative_quirk = false;  ///< kGptq symmetric: a slice without negative weights keeps lo = 0 (official code)
   bool trits = false;              ///< three values {min(0, min w), 0, max(0, max w)} (official code, maxq < 0)
 

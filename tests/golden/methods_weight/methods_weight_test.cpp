@@ -187,6 +187,8 @@ TEST(GoldenGptq, GivesTheOfficialCodesAndLoss) {
   });
 }
 
+std::string range_search(double norm) { return norm > 0 ? ",mse=true,mse_norm=" + print_number(norm) : ""; }
+
 // GPTQModel normalises H by tokens and reports an average; the codes are those of the same engine.
 TEST(GoldenGptqModel, AgreesWhereTheOptionsHaveTheSameMeaning) {
   int skipped = 0;
@@ -198,7 +200,7 @@ TEST(GoldenGptqModel, AgreesWhereTheOptionsHaveTheSameMeaning) {
       }
       const std::string recipe = "gptq(group_stats=stale,nonnegative_quirk=true,damp=" + print_number(c.at("damp_percent")) +
                                  ",act_order=" + yes(c.at("desc_act")) + ",group_aware=" + yes(c.at("act_group_aware")) +
-                                 ",static_groups=" + yes(c.at("static_groups")) + ")";
+                                 ",static_groups=" + yes(c.at("static_groups")) + range_search(c.at("mse_norm")) + ")";
       const LabResult result = run_lab(problem, parse_recipe(recipe, registered_methods()), scheme_of(c, "group_size"), Lanes(1));
       const bool degenerate = problem.layer.starts_with("degen");
       EXPECT_LE(codes_differing(result, e.codes), degenerate ? 0.2 : 0.001);
