@@ -61,14 +61,14 @@ class SentencePieceTokenizer final : public Tokenizer {
     std::string text;
     std::vector<int> run;
     for (const int32_t id : ids) {
-      const std::string* added = added_text(id);
-      if (added == nullptr) {
+      if (skip_special && std::binary_search(special_ids_.begin(), special_ids_.end(), id)) continue;
+      if (id >= pieces_ && added_text(id) != nullptr) {  // the library does not know it
+        flush(run, text);
+        text += *added_text(id);
+      } else {
         check_id(id);
         run.push_back(id);
-        continue;
       }
-      flush(run, text);
-      if (!(skip_special && std::binary_search(special_ids_.begin(), special_ids_.end(), id))) text += *added;
     }
     flush(run, text);
     return text;
