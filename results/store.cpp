@@ -174,7 +174,7 @@ struct Store::Impl {
   int64_t suite_id(const RunRow& run);
   int64_t cell_id(const CellRow& cell);
   void put_results(int64_t step, const StepOutcome& outcome);
-  void read_results(int64_t step, StepOutcome& outcome, bool with_items);
+  void read_results(int64_t step, StepOutcome& outcome, bool with_items, bool with_layers);
 
   std::filesystem::path path;
   std::unique_ptr<SQLite::Database> db;
@@ -368,20 +368,22 @@ std::vector<Store::CellStep> Store::cell_steps(std::optional<int64_t> run) const
   });
 }
 
-void Store::Impl::read_results(int64_t step, StepOutcome& outcome, bool with_items) {
+void Store::Impl::read_results(int64_t step, StepOutcome& outcome, bool with_items, bool with_layers) {
   Query score(statement("SELECT task, metric, protocol, value, stderr, n, higher_is_better FROM scores WHERE step_id = ? ORDER BY position"),
               step);
   while (score.next()) outcome.scores.push_back(read_score(score));
-  Query layer(statement("SELECT layer, parameters, bits_nominal, bits_effective, weight_error, output_error, loss, fallback, weight_hash, "
-                        "detail FROM layers WHERE step_id = ? ORDER BY position"),
-              step);
-  while (layer.next()) outcome.layers.push_back(read_layer(layer));
+  if (with_layers) {
+    Query layer(statement("SELECT layer, parameters, bits_nominal, bits_effective, weight_error, output_error, loss, fallback, "
+                          "weight_hash, detail FROM layers WHERE step_id = ? ORDER BY position"),
+                step);
+    while (layer.next()) outcome.layers.push_back(read_layer(layer));
+  }
   if (!with_items) return;
   Query items(statement("SELECT records FROM items WHERE step_id = ?"), step);
   if (items.next()) outcome.items = unpack_items(blob_of(items[0]));
 }
 
-std::optional<StepOutcome> Store::step(const std::string& key, bool with_items) const {
+std::optional<StepOutcome> Store::step(const std::string& key, bool with_items, bool with_layers) const {
   return impl_->call("reading a step", [&]() -> std::optional<StepOutcome> {
     Query row(impl_->statement("SELECT id, kind, inputs, wall_s, cpu_s, peak_rss_bytes, lanes, artifact_hash, facts, run_id FROM steps "
                                "WHERE key = ?"),
@@ -398,8 +400,35 @@ std::optional<StepOutcome> Store::step(const std::string& key, bool with_items) 
     outcome.artifact_hash = row[7].getString();
     outcome.facts = json_of(row[8]);
     outcome.run = row[9].getInt64();
-    impl_->read_results(row[0].getInt64(), outcome, with_items);
+    impl_->read_results(row[0].getInt64(), outcome, with_items, with_layers);
     return outcome;
+  });
+}
+
+std::vector<std::string> Store::step_keys(std::optional<int64_t> run) const {
+  return impl_->call("listing the steps", [&] {
+    std::vector<std::string> keys;
+    Query row(impl_->statement("SELECT key FROM steps WHERE ?1 = 0 OR run_id = ?1 ORDER BY id"), run.value_or(0));
+    while (row.next()) keys.push_back(row[0].getString());
+    return keys;
+  });
+}
+
+LayerTotals Store::layer_totals(const std::string& key) const {
+  return impl_->call("reading a ledger", [&] {
+    LayerTotals totals;
+    Query row(impl_->statement("SELECT count(*), ifnull(sum(parameters), 0), ifnull(sum(fallback <> ''), 0), "
+                               "ifnull(sum(bits_nominal * parameters) / sum(parameters), 0), "
+                               "ifnull(sum(bits_effective * parameters) / sum(parameters), 0) "
+                               "FROM layers l JOIN steps s ON s.id = l.step_id WHERE s.key = ?"),
+              key);
+    if (!row.next()) return totals;
+    totals.layers = row[0].getInt64();
+    totals.parameters = row[1].getInt64();
+    totals.fallbacks = row[2].getInt64();
+    totals.bits_nominal = row[3].getDouble();
+    totals.bits_effective = row[4].getDouble();
+    return totals;
   });
 }
 

@@ -95,6 +95,12 @@ struct ItemColumns {
   std::map<std::string, std::vector<double>> metrics;  ///< numeric metrics that every item has; true counts as 1
 };
 
+/// Sums over the ledger of one step.
+struct LayerTotals {
+  int64_t layers = 0, parameters = 0, fallbacks = 0;
+  double bits_nominal = 0, bits_effective = 0;  ///< means per weight
+};
+
 struct FailureRow {
   std::string step_key, kind;  ///< kind of error: "config", "numeric", "signal", "timeout", "memory", ...
   std::string message;         ///< includes layer and phase where known
@@ -132,7 +138,11 @@ class Store {
   std::vector<CellRow> cells(std::optional<int64_t> run = std::nullopt) const;  ///< latest wording of each key, in suite order
   /// Links of each cell, role by role as the latest run (or the given one) registered them.
   std::vector<CellStep> cell_steps(std::optional<int64_t> run = std::nullopt) const;
-  std::optional<StepOutcome> step(const std::string& key, bool with_items = true) const;
+  std::optional<StepOutcome> step(const std::string& key, bool with_items = true, bool with_layers = true) const;
+  /// Finished steps (of the given run), in the order of their commits.
+  std::vector<std::string> step_keys(std::optional<int64_t> run = std::nullopt) const;
+  /// All zero for a step without a ledger.
+  LayerTotals layer_totals(const std::string& key) const;
   /// nullopt if the step is unfinished or has no items.
   std::optional<ItemColumns> item_columns(const std::string& key) const;
   std::vector<FailureRow> failures(std::optional<int64_t> run = std::nullopt) const;  ///< latest per step, not superseded by a success

@@ -1,0 +1,135 @@
+#include "reports/render/text.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace qbench::reports {
+namespace {
+
+const char* color_of(Tone tone) {
+  switch (tone) {
+    case Tone::kGood: return "\x1b[32m";
+    case Tone::kBad: return "\x1b[31m";
+    case Tone::kWarn: return "\x1b[33m";
+    case Tone::kDim: return "\x1b[2m";
+    default: return "";
+  }
+}
+
+struct Widths {
+  size_t text = 0, suffix = 0;
+  size_t all() const { return text + suffix; }
+};
+
+std::vector<Widths> column_widths(const Table& table) {
+  std::vector<Widths> widths(table.columns.size());
+  for (const auto& row : table.rows) {
+    for (size_t c = 0; c < row.size(); ++c) {
+      widths[c].text = std::max(widths[c].text, display_width(terminal_escape(row[c].text)));
+      widths[c].suffix = std::max(widths[c].suffix, row[c].suffix.size());
+    }
+  }
+  for (size_t c = 0; c < widths.size(); ++c) {
+    const size_t title = display_width(terminal_escape(table.columns[c].title));
+    if (title > widths[c].all()) widths[c].text = title - widths[c].suffix;
+  }
+  return widths;
+}
+
+std::string padding(size_t width, size_t used) { return std::string(width > used ? width - used : 0, ' '); }
+
+std::string padded(const std::string& text, size_t width, bool right) {
+  const std::string fill = padding(width, display_width(text));
+  return right ? fill + text : text + fill;
+}
+
+std::string terminal_cell(const Value& value, const Widths& width, bool numeric, bool color) {
+  // Words in a numeric column ("failed") end where the numbers end.
+  const std::string body = padded(terminal_escape(value.text), width.text, numeric) + value.suffix + padding(width.suffix, value.suffix.size());
+  const char* tone = color ? color_of(value.tone) : "";
+  return *tone == '\0' ? body : tone + body + "\x1b[0m";
+}
+
+void trim_line(std::string& text) {
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+}
+
+}  // namespace
+
+size_t display_width(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string terminal_escape(const std::string& text) {
+  std::string safe = text;
+  for (char& c : safe) {
+    if (c == '\n' || c == '\t') c = ' ';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return safe;
+}
+
+std::string markdown_escape(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') {
+      safe += ' ';
+    } else if (c == '<') {
+      safe += "&lt;";
+    } else {
+      if (c == '|' || c == '\\' || c == '*' || c == '_' || c == '`' || c == '[' || c == ']') safe += '\\';
+      safe += c;
+    }
+  }
+  return safe;
+}
+
+std::string terminal_table(const Table& table, bool color) {
+  const auto widths = column_widths(table);
+  std::string text = color ? "\x1b[1m" + terminal_escape(table.title) + "\x1b[0m\n" : terminal_escape(table.title) + "\n";
+  std::string header, rule;
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    header += "  " + padded(terminal_escape(table.columns[c].title), widths[c].all(), table.columns[c].numeric);
+    rule += "  ";
+    for (size_t i = 0; i < widths[c].all(); ++i) rule += "─";
+  }
+  trim_line(header);
+  text += header + "\n" + rule + "\n";
+  for (const auto& row : table.rows) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) line += "  " + terminal_cell(row[c], widths[c], table.columns[c].numeric, color);
+    trim_line(line);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string markdown_table(const Table& table, int heading_level) {
+  std::string text = std::string(static_cast<size_t>(heading_level), '#') + " " + markdown_escape(table.title) + "\n\n";
+  if (!table.caption.empty()) text += markdown_escape(table.caption) + "\n\n";
+  std::string rule = "|";
+  text += "|";
+  for (const auto& column : table.columns) {
+    text += " " + markdown_escape(column.title) + " |";
+    rule += column.numeric ? " ---: |" : " --- |";
+  }
+  text += "\n" + rule + "\n";
+  for (const auto& row : table.rows) {
+    text += "|";
+    for (const auto& value : row) text += " " + markdown_escape(value.text) + markdown_escape(value.suffix) + " |";
+    text += "\n";
+  }
+  return text + "\n";
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
+}  // namespace qbench::reports
