@@ -79,6 +79,10 @@ class Model {
   std::vector<models::SiteSpec> sites_;
 };
 
+/// x [..., in] -> [..., out] = x weight^T (+ bias). The program's one matrix product for linears: the sum over `in` runs in
+/// order, so a row's result does not depend on the other rows.
+at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
 /// Lengths of the sequences packed one after the other in a [tokens, ...] tensor; each starts at position 0.
 using SequenceLengths = std::vector<int64_t>;
 
@@ -113,6 +117,9 @@ class BlockCursor {
 /// The whole block at once (the fast path; agrees with the cursor to float32 rounding).
 at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x, const SequenceLengths& lengths);
 
+/// run_block over many independent samples, each [tokens, hidden] and replaced by its output, one sample per lane.
+void run_block_samples(const Model& model, const Block& block, std::span<at::Tensor> samples, const Lanes& lanes);
+
 /// What the branch adds to the residual stream, from a site's input on: kQkvIn and kOIn -> attention output (o_proj),
 /// kGateUpIn and kDownIn -> mlp output (down_proj). AWQ's "inspected module" for qkv and gate/up.
 at::Tensor run_branch(const Model& model, const Block& block, Site site, const at::Tensor& input,
@@ -122,5 +129,8 @@ at::Tensor run_branch(const Model& model, const Block& block, Site site, const a
 at::Tensor hidden_states(const Model& model, std::span<const int32_t> ids, const SequenceLengths& lengths);
 /// [rows, vocab] logits of final hidden rows.
 at::Tensor logits(const Model& model, const at::Tensor& hidden);
+
+/// What computes on this machine, for the environment of a run: {"kernels": "avx512", "strip_tokens": 16, ...}.
+Json engine_info();
 
 }  // namespace qbench::engine
