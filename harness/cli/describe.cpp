@@ -2,12 +2,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "harness/calibration/calibration_set.h"
 #include "harness/cli/commands.h"
 #include "harness/core/errors.h"
-#include "harness/models/architectures.h"
+#include "harness/models/arch/family.h"
 #include "methods/core/catalogue.h"
 #include "methods/core/scheme.h"
 #include "tasks/core/task.h"
@@ -63,7 +64,10 @@ Topic calibration_topic() {
 
 Topic architectures_topic() {
   Topic topic{"architectures", "Model families that can be loaded.", {}};
-  for (const auto& a : models::supported_architectures()) topic.entries.push_back({a.name, a.summary, "", {}});
+  for (const models::Family* family : models::families()) {
+    const std::string containers = family->gguf_architecture.empty() ? "Hugging Face" : "Hugging Face, GGUF";
+    topic.entries.push_back({std::string(family->model_type), std::string(family->title), "", {}, {{"checkpoints", containers}}});
+  }
   return topic;
 }
 

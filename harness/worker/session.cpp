@@ -55,15 +55,32 @@ results::LayerRow layer_row(const methods::LayerReport& report) {
   results::LayerRow row;
   row.layer = report.name;
   row.parameters = report.parameters;
-  row.bits_nominal = report.bits_nominal;
-  row.bits_effective = report.bits_effective;
+  row.bits_nominal = report.bits.nominal();
+  row.bits_effective = report.bits.effective();
   row.weight_error = report.weight_error;
   row.output_error = report.output_error;
   row.loss = report.loss;
   row.fallback = report.fallback;
-  row.weight_hash = report.weight_hash;
+  row.weight_hash = report.sha256;
   row.detail = report.detail;
+  row.detail["changed"] = report.changed;
   return row;
+}
+
+/// Every tensor of the model under its Hugging Face name.
+std::map<std::string, at::Tensor> named_tensors(const engine::Model& model) {
+  std::map<std::string, at::Tensor> named = {{"model.embed_tokens.weight", model.embedding}, {"lm_head.weight", model.head},
+                                             {"model.norm.weight", model.final_norm.weight}};
+  for (const engine::Block& block : model.blocks) {
+    const std::string prefix = "model.layers." + std::to_string(block.index) + ".";
+    named[prefix + "input_layernorm.weight"] = block.attention_norm.weight;
+    named[prefix + "post_attention_layernorm.weight"] = block.mlp_norm.weight;
+    for (const engine::Linear& linear : block.linears) {
+      named[linear.name + ".weight"] = linear.weight;
+      if (linear.bias.defined()) named[linear.name + ".bias"] = linear.bias;
+    }
+  }
+  return named;
 }
 
 void write_tensor_file(const std::string& path, std::span<const int32_t> ids, const at::Tensor& logits) {
@@ -107,6 +124,12 @@ void Session::progress(const std::string& phase, int64_t position, int64_t total
   send_({{"event", "progress"}, {"phase", phase}, {"position", position}, {"total", total}});
 }
 
+methods::Progress Session::layer_progress() const {
+  return [this](const std::string& phase, int layer, int layers) {
+    send_({{"event", "progress"}, {"phase", phase}, {"position", layer + 1}, {"total", layers}, {"layer_name", "block " + std::to_string(layer)}});
+  };
+}
+
 void Session::use_model(const std::string& text) {
   if (model_ && model_text_ == text) return;
   forget();
@@ -122,7 +145,7 @@ void Session::use_weights(const std::string& key, const std::string& artifact) {
   if (weights_ == key) return;
   weights_ = "?";  // half-way states must not be taken for either
   model_->restore();
-  if (!key.empty()) methods::load_artifact(*model_, artifact);
+  if (!key.empty()) methods::load_artifact(*model_, artifact, lanes_);
   weights_ = key;
 }
 
@@ -136,10 +159,10 @@ results::StepOutcome Session::statistics(const Json& request) {
   use_model(request.at("model"));
   use_weights("", "");
   const auto& set = calibration_set(request.at("calibration"));
-  const methods::FpStatistics statistics = methods::gather_fp_statistics(*model_, set.samples, lanes_);
+  const auto statistics = methods::gather_fp_statistics(*model_, set.samples, lanes_, layer_progress());
   const std::filesystem::path path = request.at("artifact").get<std::string>();
   std::filesystem::create_directories(path.parent_path());
-  statistics.save(path);
+  statistics.save(path, set.hash);
   results::StepOutcome outcome;
   outcome.artifact_hash = sha256_file(path);
   outcome.facts = {{"calibration_tokens", set.tokens()}, {"calibration_token_hash", set.hash}};
@@ -160,11 +183,11 @@ methods::QuantizeResult Session::quantize_resident(const Json& request) {
   if (methods::needs_fp_statistics(recipe)) {
     statistics = std::make_unique<methods::FpStatistics>(
         request.contains("statistics")
-            ? methods::FpStatistics::load(request.at("statistics").at("artifact").get<std::string>())
-            : methods::gather_fp_statistics(*model_, samples, lanes_));
+            ? methods::FpStatistics::load(request.at("statistics").at("artifact").get<std::string>(), calibration_set(spec).hash)
+            : methods::gather_fp_statistics(*model_, samples, lanes_, layer_progress()));
   }
   return methods::quantize_model(*model_, recipe, scheme, samples, statistics.get(), request.at("seed").get<uint64_t>(), lanes_,
-                                 [&](const std::string& phase, int64_t layer, int64_t layers) { progress(phase, layer, layers); });
+                                 layer_progress());
 }
 
 results::StepOutcome Session::quantize(const Json& request) {
@@ -181,7 +204,8 @@ results::StepOutcome Session::quantize(const Json& request) {
   results::StepOutcome outcome;
   outcome.artifact_hash = result.artifact_hash;
   for (const auto& layer : result.layers) outcome.layers.push_back(layer_row(layer));
-  outcome.facts = result.facts;
+  outcome.facts = {{"nominal_bits", result.nominal_bits}, {"effective_bits", result.effective_bits}};
+  for (const auto& [phase, seconds] : result.seconds) outcome.facts["seconds"][phase] = seconds;
   const std::string spec = request.at("calibration");
   if (!spec.empty()) {
     const auto& set = calibration_set(spec);
@@ -235,20 +259,18 @@ Json Session::export_model(const Json& request) {
   weights_ = "?";
   const methods::QuantizeResult result = quantize_resident(request);
   const std::filesystem::path out = request.at("out").get<std::string>();
-  const auto tensors = model_->named_tensors();
-  models::export_huggingface(model_->checkpoint(), out, [&](const models::TensorInfo& info) {
+  const auto tensors = named_tensors(*model_);
+  const Json recipe = {{"recipe", request.at("recipe")}, {"scheme", request.at("scheme")}, {"calibration", request.at("calibration")},
+                       {"seed", request.at("seed")}, {"artifact_hash", result.artifact_hash}};
+  const auto report = models::export_hugging_face(model_->checkpoint(), out, [&](const models::TensorInfo& info) {
     const auto tensor = tensors.find(info.name);
     QB_CHECK(tensor != tensors.end(), info.name);
     const at::Tensor values = tensor->second.contiguous();
     return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
-  });
-  double bits = 0, weights = 0;
-  for (const auto& layer : result.layers) {
-    bits += layer.bits_effective * static_cast<double>(layer.parameters);
-    weights += static_cast<double>(layer.parameters);
-  }
-  return {{"summary", out.string() + ": simulated weights, " + std::to_string(result.layers.size()) + " linears, " +
-                          print_number(weights > 0 ? bits / weights : 0) + " effective bits per weight, artifact " + result.artifact_hash},
+  }, {.files = {{"qbench.json", recipe.dump(1) + "\n"}}});
+  return {{"summary", out.string() + ": simulated weights of " + std::to_string(result.layers.size()) + " linears, " +
+                          print_number(result.effective_bits) + " effective bits per weight, artifact " + result.artifact_hash + "\n" +
+                          report.tokenizer},
           {"artifact_hash", result.artifact_hash}};
 }
 
@@ -271,8 +293,10 @@ Json Session::logits(const Json& request) {
 Json Session::lab(const Json& request) {
   const methods::Recipe recipe = methods::parse_recipe(request.at("recipe").get<std::string>(), methods::registered_methods());
   const methods::Scheme scheme = methods::parse_scheme(request.at("scheme").get<std::string>());
-  return methods::run_lab(request.at("layers").get<std::string>(), request.at("layer"), recipe, scheme,
-                          request.at("out").get<std::string>(), lanes_);
+  const auto problem = methods::read_lab_problem(request.at("layers").get<std::string>(), request.at("layer"));
+  const methods::LabResult result = methods::run_lab(problem, recipe, scheme, lanes_);
+  methods::write_lab_result(result, request.at("out").get<std::string>());
+  return result.summary;
 }
 
 }  // namespace qbench::worker

@@ -43,6 +43,7 @@ class Session {
   const calibration::CalibrationSet& calibration_set(const std::string& spec);
   std::shared_ptr<const engine::BaselineStates> baseline(const std::string& task, const std::vector<engine::ScoreRequest>& requests);
   void progress(const std::string& phase, int64_t position, int64_t total) const;
+  methods::Progress layer_progress() const;
 
   Lanes lanes_;
   std::function<void(const Json&)> send_;
