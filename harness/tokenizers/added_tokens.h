@@ -33,6 +33,16 @@ class TokenTrie {
  public:
   void add(std::string_view text, size_t value);
   bool empty() const { return nodes_.size() <= 1; }
+  /// Calls visit(length, value) for every string that `text` starts with, shortest first.
+  template <class Visit>
+  void for_each_prefix(std::string_view text, const Visit& visit) const {
+    uint32_t node = 0;
+    for (size_t pos = 0; pos < text.size(); ++pos) {
+      node = child(node, text[pos]);
+      if (node == 0) return;
+      if (nodes_[node].value != SIZE_MAX) visit(pos + 1, nodes_[node].value);
+    }
+  }
   struct Hit {
     size_t begin = 0, length = 0, value = 0;
   };

@@ -118,6 +118,32 @@ class MetaspaceDecoder final : public Decoder {
   bool drop_first_;
 };
 
+class WordPieceDecoder final : public Decoder {
+ public:
+  WordPieceDecoder(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  void apply(std::vector<std::string>& tokens) const override {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      if (i > 0) tokens[i] = tokens[i].starts_with(prefix_) ? tokens[i].substr(prefix_.size()) : " " + tokens[i];
+      if (cleanup_) tokens[i] = clean_up(std::move(tokens[i]));
+    }
+  }
+
+ private:
+  /// The reference's list, in its order: spaces before punctuation and in English contractions go.
+  static std::string clean_up(std::string token) {
+    static const std::vector<std::pair<Pattern, std::string_view>> rules = {
+        {Pattern::literal(" ."), "."},      {Pattern::literal(" ?"), "?"},     {Pattern::literal(" !"), "!"},
+        {Pattern::literal(" ,"), ","},      {Pattern::literal(" ' "), "'"},    {Pattern::literal(" n't"), "n't"},
+        {Pattern::literal(" 'm"), "'m"},    {Pattern::literal(" do not"), " don't"},
+        {Pattern::literal(" 's"), "'s"},    {Pattern::literal(" 've"), "'ve"}, {Pattern::literal(" 're"), "'re"}};
+    for (const auto& [pattern, replacement] : rules) token = pattern.replace_all(token, replacement);
+    return token;
+  }
+
+  std::string prefix_;
+  bool cleanup_;
+};
+
 class DecoderSequence final : public Decoder {
  public:
   explicit DecoderSequence(std::vector<std::unique_ptr<Decoder>> parts) : parts_(std::move(parts)) {}
@@ -165,8 +191,12 @@ std::unique_ptr<Decoder> parse_decoder(const JsonNode& node) {
     const bool drop_first = node.text_or("prepend_scheme", node.boolean_or("add_prefix_space", true) ? "always" : "never") != "never";
     return std::make_unique<MetaspaceDecoder>(node.text_or("replacement", kMarker), drop_first);
   }
+  if (type == "WordPiece") {
+    return std::make_unique<WordPieceDecoder>(node.text_or("prefix", "##"), node.boolean_or("cleanup", true));
+  }
   if (type == "Sequence") return parse_sequence(node);
-  refuse_component(node, "decoder", type, {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "Sequence"});
+  refuse_component(node, "decoder", type, {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "WordPiece",
+                                             "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "harness/tokenizers/bert.h"
+#include "harness/tokenizers/precompiled.h"
 #include "harness/tokenizers/unicode.h"
 
 namespace qbench::tokenizers {
@@ -129,9 +131,12 @@ std::unique_ptr<Normalizer> parse_normalizer(const JsonNode& node) {
   if (type == "Strip") {
     return std::make_unique<Strip>(node.boolean_or("strip_left", true), node.boolean_or("strip_right", true));
   }
+  if (type == "BertNormalizer") return parse_bert_normalizer(node);
+  if (type == "Precompiled") return precompiled_normalizer(node.at("precompiled_charsmap"));
   if (type == "Sequence") return parse_sequence(node);
   refuse_component(node, "normalizer", type,
-                   {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Prepend", "Strip", "Sequence"});
+                   {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Prepend", "Strip", "BertNormalizer",
+                    "Precompiled", "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

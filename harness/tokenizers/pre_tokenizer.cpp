@@ -36,7 +36,7 @@ class StretchBuilder {
 };
 
 /// Cuts every piece at the characters of `classes`, each character being a match of its own.
-void split_at_class(Pieces& pieces, uint8_t classes, SplitBehavior behavior) {
+void split_at_class(Pieces& pieces, CharBits classes, SplitBehavior behavior) {
   std::vector<Range> out;
   std::vector<Stretch> stretches;
   for (const Range& piece : pieces.ranges) {
@@ -136,11 +136,11 @@ class Split final : public PreTokenizer {
 
 class ClassSplit final : public PreTokenizer {
  public:
-  ClassSplit(uint8_t classes, SplitBehavior behavior) : classes_(classes), behavior_(behavior) {}
+  ClassSplit(CharBits classes, SplitBehavior behavior) : classes_(classes), behavior_(behavior) {}
   void apply(Pieces& pieces) const override { split_at_class(pieces, classes_, behavior_); }
 
  private:
-  uint8_t classes_;
+  CharBits classes_;
   SplitBehavior behavior_;
 };
 
@@ -154,7 +154,7 @@ class Whitespace final : public PreTokenizer {
       Kind kind = Kind::kGap;
       for (size_t pos = piece.begin; pos < piece.end;) {
         const size_t at = pos;
-        const uint8_t bits = char_class(next_code_point(pieces.text, pos));
+        const CharBits bits = char_class(next_code_point(pieces.text, pos));
         const Kind here = (bits & kWord) ? Kind::kText : (bits & kSpace) ? Kind::kGap : Kind::kSigns;
         if (here == kind) continue;
         if (kind != Kind::kGap) push_nonempty(out, {begin, at});
@@ -233,6 +233,13 @@ class PreTokenizerSequence final : public PreTokenizer {
   std::vector<std::unique_ptr<PreTokenizer>> parts_;
 };
 
+std::unique_ptr<PreTokenizer> bert_pre_tokenizer() {
+  std::vector<std::unique_ptr<PreTokenizer>> parts;
+  parts.push_back(std::make_unique<ClassSplit>(kSpace, SplitBehavior::kRemoved));
+  parts.push_back(std::make_unique<ClassSplit>(kPunctuation, SplitBehavior::kIsolated));
+  return std::make_unique<PreTokenizerSequence>(std::move(parts));
+}
+
 SplitBehavior parse_behavior(const JsonNode& node) {
   const std::string name = node.text();
   if (name == "Removed") return SplitBehavior::kRemoved;
@@ -304,7 +311,7 @@ std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   }
   if (type == "Digits") {
     const bool individual = node.boolean_or("individual_digits", false);
-    return std::make_unique<ClassSplit>(kNumber, individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
+    return std::make_unique<ClassSplit>(kDigit, individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
   }
   if (type == "Punctuation") {
     const SplitBehavior behavior = node.has("behavior") ? parse_behavior(node.at("behavior")) : SplitBehavior::kIsolated;
@@ -313,9 +320,11 @@ std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   if (type == "Metaspace") return parse_metaspace(node);
   if (type == "Whitespace") return std::make_unique<Whitespace>();
   if (type == "WhitespaceSplit") return std::make_unique<ClassSplit>(kSpace, SplitBehavior::kRemoved);
+  if (type == "BertPreTokenizer") return bert_pre_tokenizer();
   if (type == "Sequence") return parse_sequence(node);
   refuse_component(node, "pre-tokenizer", type,
-                   {"ByteLevel", "Split", "Digits", "Punctuation", "Metaspace", "Whitespace", "WhitespaceSplit", "Sequence"});
+                   {"ByteLevel", "Split", "Digits", "Punctuation", "Metaspace", "Whitespace", "WhitespaceSplit",
+                    "BertPreTokenizer", "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

@@ -6,14 +6,21 @@
 
 #include "harness/core/errors.h"
 #include "harness/tokenizers/unicode.h"
+#include "harness/tokenizers/unicode_versions.h"
 
 namespace qbench::tokenizers {
 namespace {
 
 // White_Space; PCRE2's own \s also takes U+180E, which has not been a space since Unicode 6.3.
 constexpr std::string_view kSpaceSet = "\\t-\\r\\x{85}\\p{Z}";
-constexpr std::string_view kWordSet = "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
+// Letters, marks, decimal digits, connectors, what else is Alphabetic, and Oniguruma's own: superscripts and fractions of Latin 1.
+constexpr std::string_view kWordExtras =
+    "\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 constexpr std::string_view kHexSet = "0-9a-fA-F";
+
+std::string category_set(const std::string& name) { return "\\p{" + name + "}" + newer_than_pcre2(name); }
+
+std::string word_set() { return category_set("L") + category_set("M") + category_set("Nd") + std::string(kWordExtras); }
 
 /// Rewrites a pattern for PCRE2. The grammar is only followed as far as the differences go.
 class Translator {
@@ -62,11 +69,37 @@ class Translator {
     switch (letter) {
       case 's': return set(kSpaceSet, false, inside);
       case 'S': return set(kSpaceSet, true, inside);
-      case 'w': return set(kWordSet, false, inside);
-      case 'W': return set(kWordSet, true, inside);
+      case 'w': return set(word_set(), false, inside);
+      case 'W': return set(word_set(), true, inside);
+      case 'd': return set(category_set("Nd"), false, inside);
+      case 'D': return set(category_set("Nd"), true, inside);
+      case 'p': return property(false, inside);
+      case 'P': return property(true, inside);
       case 'h': return set(kHexSet, false, inside);
       case 'H': return set(kHexSet, true, inside);
       default: out_ += '\\'; out_ += letter;
+    }
+  }
+
+  // Behind \p or \P: {name}, {^name}, or one letter.
+  void property(bool negated, bool inside) {
+    if (pos_ >= in_.size()) refuse("a property has no name");
+    std::string name(1, in_[pos_]);
+    if (in_[pos_] == '{') {
+      const size_t close = in_.find('}', pos_);
+      if (close == std::string_view::npos) refuse("a property is not closed");
+      name = in_.substr(pos_ + 1, close - pos_ - 1);
+      pos_ = close;
+    }
+    ++pos_;
+    if (name.starts_with('^')) {
+      negated = !negated;
+      name.erase(0, 1);
+    }
+    if (negated && inside) {
+      out_ += "\\P{" + name + "}";  // PCRE2's own idea of it: characters newer than its tables stay on this side
+    } else {
+      set(category_set(name), negated, inside);
     }
   }
 

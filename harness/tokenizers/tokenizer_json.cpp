@@ -9,6 +9,8 @@
 #include "harness/core/errors.h"
 #include "harness/core/files.h"
 #include "harness/tokenizers/bpe.h"
+#include "harness/tokenizers/unigram.h"
+#include "harness/tokenizers/wordpiece.h"
 
 namespace qbench::tokenizers {
 namespace {
@@ -100,10 +102,41 @@ std::unique_ptr<SubwordModel> parse_bpe(const JsonNode& node, PreTokenizer* pre_
   return std::make_unique<BpeModel>(std::move(vocabulary), std::move(merges), std::move(options));
 }
 
+std::unique_ptr<SubwordModel> parse_unigram(const JsonNode& node) {
+  Vocabulary vocabulary;
+  std::vector<double> scores;
+  for (const JsonNode& item : node.at("vocab").items()) {
+    if (!item.json().is_array() || item.json().size() != 2 || !item.json()[0].is_string() || !item.json()[1].is_number()) {
+      item.fail("[token, log probability]");
+    }
+    const auto& text = item.json()[0].get_ref<const std::string&>();
+    const auto id = static_cast<int64_t>(scores.size());
+    if (id > kMaxTokenId || !vocabulary.add(text, static_cast<int32_t>(id))) item.fail("a token that has not been listed before");
+    scores.push_back(item.json()[1].get<double>());
+  }
+  if (scores.empty()) node.at("vocab").fail("at least one token");
+  int32_t unk = Vocabulary::kNone;
+  if (node.has("unk_id")) {
+    unk = checked_id(node.at("unk_id"));
+    if (!vocabulary.has(unk)) node.at("unk_id").fail("an id of the vocabulary");
+  }
+  return std::make_unique<UnigramModel>(std::move(vocabulary), std::move(scores), unk, node.boolean_or("byte_fallback", false));
+}
+
+std::unique_ptr<SubwordModel> parse_wordpiece(const JsonNode& node) {
+  Vocabulary vocabulary = parse_vocabulary(node.at("vocab"));
+  const int32_t unk = vocabulary.find(node.text_or("unk_token", "[UNK]"));
+  if (unk == Vocabulary::kNone) node.fail("an unk_token of the vocabulary");
+  const int64_t most = node.has("max_input_chars_per_word") ? node.at("max_input_chars_per_word").integer() : 100;
+  return std::make_unique<WordPieceModel>(std::move(vocabulary), unk, node.text_or("continuing_subword_prefix", "##"), most);
+}
+
 std::unique_ptr<SubwordModel> parse_model(const JsonNode& node, PreTokenizer* pre_tokenizer, bool& raw_bytes) {
-  const std::string type = node.text_or("type", node.has("merges") ? "BPE" : "");  // old files do not say it
+  const std::string type = node.text_or("type", node.has("merges") ? "BPE" : "(none)");  // old BPE files do not say it
   if (type == "BPE") return parse_bpe(node, pre_tokenizer, raw_bytes);
-  refuse_component(node, "model", type, {"BPE"});
+  if (type == "Unigram") return parse_unigram(node);
+  if (type == "WordPiece") return parse_wordpiece(node);
+  refuse_component(node, "model", type, {"BPE", "Unigram", "WordPiece"});
 }
 
 /// One id, one text: among the added tokens, and between them and the vocabulary.

@@ -5,10 +5,11 @@
 #include <unicode/stringpiece.h>
 #include <unicode/uchar.h>
 
-#include <array>
 #include <cstring>
+#include <memory>
 
 #include "harness/core/errors.h"
+#include "harness/tokenizers/unicode_versions.h"
 
 namespace qbench::tokenizers {
 namespace {
@@ -40,32 +41,58 @@ bool ascii_block(const char* data) {
   return (block & 0x8080808080808080ULL) == 0;
 }
 
-uint8_t compute_class(char32_t c) {
-  const auto code = static_cast<UChar32>(c);
-  const uint32_t category = U_GET_GC_MASK(code);
-  uint8_t bits = 0;
-  if (category & U_GC_L_MASK) bits |= kLetter;
-  if (category & U_GC_N_MASK) bits |= kNumber;
-  if (u_isUWhiteSpace(code)) bits |= kSpace;
-  if (category & U_GC_P_MASK) bits |= kPunctuation;
-  if (c > 0x20 && c < 0x7F && !(bits & (kLetter | kNumber))) bits |= kPunctuation;
-  if (category & U_GC_M_MASK) bits |= kMark;
-  if (category & U_GC_MN_MASK) bits |= kNonSpacing;
-  const bool joiner = c == 0x200C || c == 0x200D;
-  if ((category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) || joiner || u_hasBinaryProperty(code, UCHAR_ALPHABETIC)) {
-    bits |= kWord;
+/// Was the character assigned in Unicode `major`.0 or before?
+bool known_in(UChar32 code, uint8_t major) {
+  UVersionInfo age;
+  u_charAge(code, age);
+  return age[0] != 0 && (age[0] < major || (age[0] == major && age[1] == 0));
+}
+
+CharBits new_character_class(NewKind kind) {
+  switch (kind) {
+    case NewKind::kUpper: case NewKind::kLower: case NewKind::kModifier: case NewKind::kOtherLetter: return kLetter | kWord;
+    case NewKind::kDecimal: return kNumber | kDigit | kWord;
+    case NewKind::kDecimal17: return kDigit;
+    case NewKind::kMarkSign: return kWord;
+    default: return 0;
   }
-  const bool kept = c == '\t' || c == '\n' || c == '\r';
-  if ((category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK | U_GC_CN_MASK)) && !kept) bits |= kControl;
+}
+
+/// The classes whose tables are newer than or as new as ICU's.
+CharBits current_class(UChar32 code, uint32_t category) {
+  if (category & U_GC_CN_MASK) {
+    const NewCharacters* added = find_new_character(static_cast<char32_t>(code));
+    return added != nullptr ? new_character_class(added->kind) : CharBits{0};
+  }
+  CharBits bits = 0;
+  const bool in_16 = known_in(code, 16);
+  if ((category & U_GC_L_MASK) && in_16) bits |= kLetter;
+  if ((category & U_GC_N_MASK) && in_16) bits |= kNumber;
+  if ((category & U_GC_N_MASK) && known_in(code, 17)) bits |= kDigit;
+  const bool joiner = code == 0x200C || code == 0x200D;
+  const bool word = (category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) || joiner || u_hasBinaryProperty(code, UCHAR_ALPHABETIC);
+  if (word && in_16) bits |= kWord;
   return bits;
 }
 
-constexpr char32_t kTabled = 0x3100;  // scripts with alphabets and general punctuation; the rest asks ICU each time
+/// The classes whose tables are older than ICU's, with the few characters whose category has changed since.
+CharBits old_class(UChar32 code, uint32_t category) {
+  CharBits bits = 0;
+  if (((category & U_GC_P_MASK) && known_in(code, 8)) || code == 0x166D || code == 0x111C9) bits |= kPunctuation;
+  if (((category & U_GC_M_MASK) && known_in(code, 9) && code != 0x111C9) || code == 0x1CF2 || code == 0x1CF3) bits |= kMark;
+  if ((category & U_GC_MN_MASK) && known_in(code, 8) && code != 0x111C9) bits |= kNonSpacing;
+  const bool kept = code == '\t' || code == '\n' || code == '\r';
+  if ((category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)) && known_in(code, 8) && !kept) bits |= kControl;
+  return bits;
+}
 
-std::array<uint8_t, kTabled> build_table() {
-  std::array<uint8_t, kTabled> table{};
-  for (char32_t c = 0; c < kTabled; ++c) table[c] = compute_class(c);
-  return table;
+CharBits compute_class(char32_t c) {
+  const auto code = static_cast<UChar32>(c);
+  const uint32_t category = U_GET_GC_MASK(code);
+  CharBits bits = current_class(code, category) | old_class(code, category);
+  if (u_isUWhiteSpace(code)) bits |= kSpace;
+  if (c > 0x20 && c < 0x7F && !(bits & (kLetter | kNumber))) bits |= kPunctuation;
+  return bits;
 }
 
 const icu::Normalizer2& normalizer(NormalForm form) {
@@ -143,17 +170,39 @@ std::string lossy_utf8(std::string_view bytes) {
   return out;
 }
 
-uint8_t char_class(char32_t c) {
-  static const std::array<uint8_t, kTabled> table = build_table();
-  return c < kTabled ? table[c] : compute_class(c);
+CharTable char_table;
+
+CharTable::~CharTable() {
+  for (auto& page : pages_) delete[] page.load();
+}
+
+const CharBits* CharTable::fill(size_t page) {
+  auto bits = std::make_unique<CharBits[]>(256);
+  for (size_t i = 0; i < 256; ++i) bits[i] = compute_class(static_cast<char32_t>(page << 8 | i));
+  const CharBits* expected = nullptr;
+  // Two threads may work out the same page; one of the equal results stays.
+  return pages_[page].compare_exchange_strong(expected, bits.get(), std::memory_order_acq_rel) ? bits.release() : expected;
 }
 
 std::string normalize(std::string_view text, NormalForm form) {
-  UErrorCode status = U_ZERO_ERROR;
   std::string out;
   icu::StringByteSink<std::string> sink(&out);
-  normalizer(form).normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr, status);
-  QB_CHECK(U_SUCCESS(status), u_errorName(status));
+  const icu::Normalizer2& rules = normalizer(form);
+  const auto append = [&](std::string_view part) {
+    UErrorCode status = U_ZERO_ERROR;
+    rules.normalizeUTF8(0, icu::StringPiece(part.data(), static_cast<int32_t>(part.size())), sink, nullptr, status);
+    QB_CHECK(U_SUCCESS(status), u_errorName(status));
+  };
+  size_t begin = 0;
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t at = pos;
+    const char32_t c = next_code_point(text, pos);
+    if (c < 0x80 || known_in(static_cast<UChar32>(c), 11)) continue;
+    append(text.substr(begin, at - begin));
+    out.append(text.substr(at, pos - at));
+    begin = pos;
+  }
+  append(text.substr(begin));
   return out;
 }
 
@@ -162,7 +211,8 @@ std::string lowercase(std::string_view text) {
   out.reserve(text.size());
   for (size_t pos = 0; pos < text.size();) {
     const char32_t c = next_code_point(text, pos);
-    append_utf8(out, static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
+    const char32_t lower = new_lowercase(c);
+    append_utf8(out, lower != c ? lower : static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
     if (c == 0x130) append_utf8(out, 0x307);  // the one unconditional one-to-two lower-case mapping: I with a dot above
   }
   return out;

@@ -1,6 +1,8 @@
 // UTF-8 and the character classes that tokenizer files refer to.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -28,23 +30,45 @@ void append_utf8(std::string& out, char32_t code_point);
 /// one U+FFFD (the WHATWG rule, which is also what the Hugging Face library does).
 std::string lossy_utf8(std::string_view bytes);
 
-enum CharClass : uint8_t {
-  kLetter = 1,        ///< \p{L}
-  kNumber = 2,        ///< \p{N}
-  kSpace = 4,         ///< White_Space; equal to \s
-  kPunctuation = 8,   ///< ASCII punctuation and symbols, and \p{P}
-  kMark = 16,         ///< \p{M}
-  kWord = 32,         ///< Alphabetic, marks, decimal digits, connectors, joiners: \w
-  kNonSpacing = 64,   ///< Mn
-  kControl = 128,     ///< Cc, Cf, Co, Cn except tab, newline, carriage return
+/// Classes as the reference implementations see them; they use several Unicode versions, given in parentheses.
+enum CharClass : uint16_t {
+  kLetter = 1,         ///< \p{L} in a pattern (16.0)
+  kNumber = 2,         ///< \p{N} in a pattern (16.0)
+  kDigit = 4,          ///< what the Digits step cuts at: all numbers (17.0)
+  kSpace = 8,          ///< White_Space; equal to \s
+  kPunctuation = 16,   ///< ASCII punctuation and symbols, and \p{P} (8.0)
+  kMark = 32,          ///< \p{M} (9.0): what StripAccents takes away
+  kNonSpacing = 64,    ///< Mn (8.0): what BERT's normalizer takes away
+  kWord = 128,         ///< Alphabetic, marks, decimal digits, connectors, joiners (16.0)
+  kControl = 256,      ///< Cc, Cf, Co (8.0) except tab, newline, carriage return
 };
+using CharBits = uint16_t;
+
+/// The classes of every code point, worked out page by page when first asked for. Thread-safe.
+class CharTable {
+ public:
+  CharTable() = default;
+  ~CharTable();
+  CharTable(const CharTable&) = delete;
+  CharTable& operator=(const CharTable&) = delete;
+  CharBits at(char32_t c) {
+    const CharBits* page = pages_[c >> 8].load(std::memory_order_acquire);
+    return (page != nullptr ? page : fill(c >> 8))[c & 0xFF];
+  }
+
+ private:
+  const CharBits* fill(size_t page);
+  std::array<std::atomic<const CharBits*>, 0x1100> pages_{};
+};
+extern CharTable char_table;
 
 /// The classes of a code point as a bit set.
-uint8_t char_class(char32_t code_point);
+inline CharBits char_class(char32_t code_point) { return char_table.at(code_point); }
 
 inline bool is_space(char32_t c) { return (char_class(c) & kSpace) != 0; }
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
+/// Characters that came after Unicode 11.0 stay as they are, as in the reference.
 std::string normalize(std::string_view text, NormalForm form);
 /// Per character, without context (a final sigma stays an ordinary one), as the Hugging Face library does.
 std::string lowercase(std::string_view text);

@@ -11,14 +11,14 @@ struct Cursor {
   size_t end;
 
   /// Class of the character at `pos` (0 at the end); `next` is where the following one starts.
-  uint8_t look(size_t pos, size_t& next) const {
+  CharBits look(size_t pos, size_t& next) const {
     if (pos >= end) return next = end, 0;
     next = pos;
     return char_class(next_code_point(text, next));
   }
   char byte(size_t pos) const { return pos < end ? text[pos] : '\0'; }
 
-  size_t skip(size_t pos, uint8_t classes) const {
+  size_t skip(size_t pos, CharBits classes) const {
     size_t next = pos;
     while (pos < end && (look(pos, next) & classes) != 0) pos = next;
     return pos;
@@ -69,10 +69,10 @@ size_t gpt2_word_end(const Cursor& cursor, size_t pos) {
     if (const size_t length = contraction_length(cursor, pos); length > 0) return pos + length;
   }
   size_t next = pos;
-  uint8_t kind = cursor.look(pos, next);
+  CharBits kind = cursor.look(pos, next);
   if (cursor.text[pos] == ' ' && next < cursor.end) {
     size_t behind = next;
-    const uint8_t following = cursor.look(next, behind);
+    const CharBits following = cursor.look(next, behind);
     if ((following & kSpace) == 0) kind = following, next = behind;
   }
   if (kind & kLetter) return cursor.skip(next, kLetter);
@@ -97,10 +97,10 @@ size_t llama3_word_end(const Cursor& cursor, size_t pos, int most_digits) {
     if (const size_t length = folded_contraction_length(cursor, pos); length > 0) return pos + length;
   }
   size_t next = pos;
-  const uint8_t kind = cursor.look(pos, next);
+  const CharBits kind = cursor.look(pos, next);
   if (kind & kLetter) return cursor.skip(next, kLetter);
   size_t behind = next;
-  const uint8_t following = cursor.look(next, behind);
+  const CharBits following = cursor.look(next, behind);
   if (!(kind & kNumber) && !is_line_end(cursor.text[pos]) && (following & kLetter)) return cursor.skip(behind, kLetter);
   if (kind & kNumber) {
     for (int digits = 1; digits < most_digits && next < cursor.end; ++digits) {
