@@ -52,10 +52,8 @@ std::string summary_table(const results::Store& store, int64_t run, bool color) 
   const Report report = build_report(store, options);
   check_selection(report, options, store);
   std::string text;
-  for (const Table& table : scheme_tables(report)) text += terminal_table(table, color) + "\n";
-  if (!report.failures.empty()) text += terminal_table(failure_table(report), color) + "\n";
-  const Table illegal = illegal_table(report);
-  if (!illegal.rows.empty()) text += terminal_table(illegal, color) + "\n";
+  for (const Table& table : scheme_tables(report, true)) text += terminal_table(table, color) + "\n";
+  text += terminal_problems(report, color);
   for (const auto& note : report.notes) text += (color ? "\x1b[33m! " : "! ") + terminal_escape(note) + (color ? "\x1b[0m\n" : "\n");
   text += "Δ to the baseline; * p < 0.05, ** p < 0.01, *** p < 0.001 (paired, Holm-corrected).\n";
   return text + fmt::format("Store: {}\n", store.path().string());

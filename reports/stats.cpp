@@ -4,6 +4,7 @@
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/distributions/chi_squared.hpp>
 #include <boost/math/distributions/normal.hpp>
+#include <boost/math/distributions/students_t.hpp>
 #include <boost/math/special_functions/beta.hpp>
 #include <cmath>
 #include <limits>
@@ -48,6 +49,23 @@ double quantile(const std::vector<double>& sorted, double fraction) {
   const auto below = static_cast<size_t>(position);
   const size_t above = std::min(below + 1, sorted.size() - 1);
   return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+double standard_deviation(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return n < 2 ? 0 : std::sqrt(squares / (n - 1));
+}
+
+double t_test(double estimate, double standard_error, size_t blocks) {
+  if (estimate == 0 || blocks < 2) return 1;
+  // Blocks that all differ by the same amount: the sign test is all that can be said.
+  const double sign_test = std::ldexp(1.0, 1 - static_cast<int>(std::min<size_t>(blocks, 1000)));
+  if (standard_error <= 1e-12 * std::abs(estimate)) return sign_test;
+  const boost::math::students_t t(static_cast<double>(blocks - 1));
+  return 2 * boost::math::cdf(boost::math::complement(t, std::abs(estimate) / standard_error));
 }
 
 std::vector<double> mid_ranks(std::span<const double> values) {
@@ -175,7 +193,6 @@ Bootstrap paired_block_bootstrap(std::span<const double> baseline_nll, std::span
   SplitMix64 random(options.seed);
   const auto block = std::min(static_cast<size_t>(options.block), windows);
   std::vector<double> replicates(static_cast<size_t>(options.replicates));
-  int64_t at_most_zero = 0, at_least_zero = 0;
   for (double& replicate : replicates) {
     double nll = 0, drawn_tokens = 0;
     for (size_t drawn = 0; drawn < windows;) {
@@ -187,15 +204,11 @@ Bootstrap paired_block_bootstrap(std::span<const double> baseline_nll, std::span
       }
     }
     replicate = nll / drawn_tokens;
-    at_most_zero += replicate <= 0;
-    at_least_zero += replicate >= 0;
   }
   std::sort(replicates.begin(), replicates.end());
   result.interval = {quantile(replicates, options.alpha / 2), quantile(replicates, 1 - options.alpha / 2)};
-  const auto n = static_cast<double>(options.replicates);
-  const double p = 2 * (static_cast<double>(std::min(at_most_zero, at_least_zero)) + 1) / (n + 1);
-  // A handful of windows resamples to the same few sums: no p may be smaller than that of the sign test, 2 / 2^windows.
-  result.p = std::min(1.0, std::max(p, std::ldexp(1.0, 1 - static_cast<int>(std::min<size_t>(windows, 64)))));
+  result.standard_error = standard_deviation(replicates);
+  result.p = t_test(result.estimate, result.standard_error, (windows + block - 1) / block);
   return result;
 }
 

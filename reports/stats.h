@@ -45,9 +45,12 @@ Interval clopper_pearson(int64_t k, int64_t n, double alpha);
 double normal_quantile(double probability);
 
 struct Bootstrap {
-  double estimate = 0;   ///< on the data themselves
-  Interval interval;     ///< percentile interval
-  double p = 1;          ///< two-sided: 2 (1 + replicates on the rarer side of zero) / (1 + replicates), in [2 / 2^windows, 1]
+  double estimate = 0;    ///< on the data themselves
+  double standard_error = 0;
+  Interval interval;      ///< percentile interval
+  /// Two-sided, of estimate / standard_error under Student's t with ceil(windows / block) - 1 degrees of freedom: unlike a
+  /// count of replicates it can be as small as a correction for many tests needs. 1 for a single block.
+  double p = 1;
 };
 
 struct BootstrapOptions {

@@ -11,6 +11,8 @@ class Store;
 
 namespace qbench::reports {
 
+/// Failures and combinations that are not legal, as paragraphs; "" without any.
+std::string terminal_problems(const Report& report, bool color);
 std::string terminal_document(const Report& report, const ReportOptions& options);
 std::string markdown_document(const Report& report);
 /// One line per cell and score column (RFC 4180).

@@ -1,6 +1,7 @@
 #include "reports/render/text.h"
 
 #include <algorithm>
+#include <sstream>
 #include <vector>
 
 namespace qbench::reports {
@@ -50,6 +51,57 @@ std::string terminal_cell(const Value& value, const Widths& width, bool numeric,
   return *tone == '\0' ? body : tone + body + "\x1b[0m";
 }
 
+void trim_line(std::string& text);
+
+/// Breaks at the separators of names so that no line is longer than `width` unless one word is.
+std::vector<std::string> wrapped_name(const std::string& name, size_t width) {
+  std::vector<std::string> lines = {""};
+  std::string word;
+  const auto flush = [&] {
+    if (!lines.back().empty() && display_width(lines.back() + word) > width) lines.emplace_back();
+    lines.back() += word;
+    word.clear();
+  };
+  for (const char c : name) {
+    word += c;
+    if (c == '_' || c == ' ' || c == '(' || c == ',' || c == '/') flush();
+  }
+  flush();
+  return lines;
+}
+
+/// Headings over groups of columns, wrapped to the width of their group; the last lines touch the column titles.
+std::string group_lines(const Table& table, const std::vector<Widths>& widths) {
+  struct Group {
+    size_t start, width;
+    std::vector<std::string> lines;
+  };
+  std::vector<Group> groups;
+  size_t position = 0, height = 0;
+  for (size_t c = 0; c < table.columns.size();) {
+    size_t last = c, width = 0;
+    while (last < table.columns.size() && table.columns[last].group == table.columns[c].group) width += 2 + widths[last++].all();
+    if (!table.columns[c].group.empty()) {
+      groups.push_back({position + 2, width - 2, wrapped_name(terminal_escape(table.columns[c].group), width - 2)});
+      height = std::max(height, groups.back().lines.size());
+    }
+    position += width;
+    c = last;
+  }
+  std::string text;
+  for (size_t i = 0; i < height; ++i) {
+    std::string line;
+    for (const Group& group : groups) {
+      const size_t skipped = height - group.lines.size();
+      line += padding(group.start, display_width(line));
+      if (i >= skipped) line += padded(group.lines[i - skipped], group.width, true);
+    }
+    trim_line(line);
+    text += line + "\n";
+  }
+  return text;
+}
+
 void trim_line(std::string& text) {
   while (!text.empty() && text.back() == ' ') text.pop_back();
 }
@@ -87,6 +139,7 @@ std::string markdown_escape(const std::string& text) {
 std::string terminal_table(const Table& table, bool color) {
   const auto widths = column_widths(table);
   std::string text = color ? "\x1b[1m" + terminal_escape(table.title) + "\x1b[0m\n" : terminal_escape(table.title) + "\n";
+  text += group_lines(table, widths);
   std::string header, rule;
   for (size_t c = 0; c < table.columns.size(); ++c) {
     header += "  " + padded(terminal_escape(table.columns[c].title), widths[c].all(), table.columns[c].numeric);
@@ -102,6 +155,20 @@ std::string terminal_table(const Table& table, bool color) {
     text += line + "\n";
   }
   return text;
+}
+
+std::string terminal_paragraph(const std::string& text) {
+  constexpr size_t kWidth = 106;
+  std::string result, line;
+  std::istringstream words(terminal_escape(text));
+  for (std::string word; words >> word;) {
+    if (!line.empty() && display_width(line) + 1 + display_width(word) > kWidth) {
+      result += "    " + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
+  }
+  return line.empty() ? result : result + "    " + line + "\n";
 }
 
 std::string markdown_table(const Table& table, int heading_level) {

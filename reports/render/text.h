@@ -9,6 +9,8 @@ namespace qbench::reports {
 
 /// Aligned columns; with `color`, ANSI colours by tone. Cells are made safe for a terminal (control characters shown as ?).
 std::string terminal_table(const Table& table, bool color);
+/// Indented by four spaces, wrapped at 110 columns.
+std::string terminal_paragraph(const std::string& text);
 std::string markdown_table(const Table& table, int heading_level);
 /// RFC 4180 with "\n" line ends.
 std::string csv_field(const std::string& text);

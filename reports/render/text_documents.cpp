@@ -63,6 +63,24 @@ std::string csv_row(const Report& report, const Row& row, size_t c) {
 
 }  // namespace
 
+std::string terminal_problems(const Report& report, bool color) {
+  std::string text;
+  const auto add = [&](const Table& table, size_t message, bool severe) {
+    for (const auto& row : table.rows) {
+      std::string head;
+      for (size_t c = 0; c < row.size(); ++c) {
+        if (c != message && !row[c].text.empty()) head += (head.empty() ? "" : " · ") + terminal_escape(row[c].text);
+      }
+      const char* mark = severe ? "failed: " : "not legal: ";
+      text += color && severe ? "\x1b[31m" + std::string(mark) + head + "\x1b[0m\n" : mark + head + "\n";
+      text += terminal_paragraph(row[message].text);
+    }
+  };
+  add(failure_table(report), 3, true);
+  add(illegal_table(report), 3, false);
+  return text.empty() ? text : text + "\n";
+}
+
 std::string terminal_document(const Report& report, const ReportOptions& options) {
   std::string text;
   for (const auto& note : report.notes) {
@@ -70,13 +88,12 @@ std::string terminal_document(const Report& report, const ReportOptions& options
     text += options.color ? "\x1b[33m" + line + "\x1b[0m\n" : line + "\n";
   }
   if (!report.notes.empty()) text += "\n";
-  for (const Table& table : scheme_tables(report)) text += terminal_table(table, options.color) + "\n";
+  for (const Table& table : scheme_tables(report, false)) text += terminal_table(table, options.color) + "\n";
   if (report.rows.empty()) text += "No cells.\n";
   const auto add = [&](const Table& table) {
     if (!table.rows.empty()) text += terminal_table(table, options.color) + "\n";
   };
-  add(failure_table(report));
-  add(illegal_table(report));
+  text += terminal_problems(report, options.color);
   add(spread_table(report));
   add(fallback_table(report));
   add(coverage_table(report));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -91,7 +92,6 @@ class Builder {
 
   void make_rows() {
     std::unordered_map<std::string, size_t> places;
-    std::vector<bool> one_calibration;
     for (const CellRow& cell : cells_) {
       const auto [place, added] = places.try_emplace(row_identity(cell), report_.rows.size());
       if (added) {
@@ -102,16 +102,20 @@ class Builder {
         if (row.calibration != cell.calibration) row.calibration = row.calibration_hash = "";
       }
     }
+    name_calibrations();
+    order_rows();
+  }
+
+  /// By model, baseline first, then scheme, recipe and calibration set in the order of their first appearance.
+  void order_rows() {
+    const auto place = [](const std::vector<std::string>& list, const std::string& value) { return std::find(list.begin(), list.end(), value) - list.begin(); };
     std::vector<std::string> models;
     for (const Row& row : report_.rows) add_distinct(models, row.model + "\n" + row.model_hash);
-    const auto model_place = [&](const Row& row) {
-      return std::find(models.begin(), models.end(), row.model + "\n" + row.model_hash) - models.begin();
+    const auto order = [&](const Row& row) {
+      return std::make_tuple(place(models, row.model + "\n" + row.model_hash), !row.baseline, place(report_.schemes, row.scheme),
+                             place(report_.recipes, row.recipe), place(report_.calibrations, row.calibration), row.seed);
     };
-    std::stable_sort(report_.rows.begin(), report_.rows.end(), [&](const Row& a, const Row& b) {
-      const auto pa = model_place(a), pb = model_place(b);
-      return pa != pb ? pa < pb : a.baseline > b.baseline;
-    });
-    name_calibrations();
+    std::stable_sort(report_.rows.begin(), report_.rows.end(), [&](const Row& a, const Row& b) { return order(a) < order(b); });
   }
 
   static Row new_row(const CellRow& cell) {
@@ -157,7 +161,7 @@ class Builder {
         for (const auto& score : outcome->scores) {
           const auto [place, added] = known.try_emplace(column_key(score), report_.columns.size());
           if (!added) continue;
-          report_.columns.push_back({score.task, score.metric, score.protocol, "", score.higher_is_better});
+          report_.columns.push_back({score.task, score.metric, score.protocol, "", "", score.higher_is_better});
           roles_.push_back({});
         }
         for (const auto& score : outcome->scores) roles_[known[column_key(score)]].insert(link.role);
@@ -172,14 +176,14 @@ class Builder {
   void name_columns() {
     std::vector<std::string> tasks;
     for (const ScoreColumn& column : report_.columns) tasks.push_back(column.task);
-    const auto titles = short_names(tasks);
+    const auto titles = short_task_names(tasks);
     std::map<std::string, int> uses;
+    for (size_t i = 0; i < titles.size(); ++i) ++uses[titles[i] + "\n" + report_.columns[i].metric];
     for (size_t i = 0; i < titles.size(); ++i) {
-      report_.columns[i].title = titles[i] + " " + report_.columns[i].metric;
-      ++uses[report_.columns[i].title];
-    }
-    for (ScoreColumn& column : report_.columns) {
-      if (uses[column.title] > 1) column.title += " [" + column.protocol + "]";
+      ScoreColumn& column = report_.columns[i];
+      const bool shared = uses[titles[i] + "\n" + column.metric] > 1;
+      column.task_title = shared ? titles[i] + " [" + column.protocol + "]" : titles[i];
+      column.title = column.task_title + " " + metric_title(column.metric);
     }
   }
 

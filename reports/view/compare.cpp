@@ -68,7 +68,7 @@ Bootstrap bootstrap(const Pairs& pairs, const CompareOptions& options) {
   o.replicates = options.replicates;
   o.seed = options.seed;
   // Neighbouring windows are of one document: blocks of about the cube root of their number keep that dependence.
-  o.block = std::max<int64_t>(1, std::llround(std::cbrt(static_cast<double>(pairs.ids.size()))));
+  o.block = std::max<int64_t>(1, static_cast<int64_t>(std::cbrt(static_cast<double>(pairs.ids.size())) + 1e-9));
   return paired_block_bootstrap(pairs.baseline, pairs.other, pairs.tokens, o);
 }
 

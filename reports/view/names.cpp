@@ -82,6 +82,23 @@ bool is_share(const std::string& metric) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const char* prefix) { return metric.rfind(prefix, 0) == 0; });
 }
 
+std::string metric_title(const std::string& metric) { return is_share(metric) ? metric + " %" : metric; }
+
+std::vector<std::string> short_task_names(const std::vector<std::string>& canonical) {
+  std::vector<std::string> names = short_names(canonical);
+  std::map<std::string, std::set<std::string>> users;  // of each bare name
+  const auto bare = [](const std::string& text) {
+    const size_t open = text.find('(');
+    const bool only_data = open != std::string::npos && text.find('=', open) == std::string::npos && text.find(',', open) == std::string::npos;
+    return only_data ? text.substr(open + 1, text.size() - open - 2) : text;
+  };
+  for (size_t i = 0; i < names.size(); ++i) users[bare(names[i])].insert(canonical[i]);
+  for (std::string& name : names) {
+    if (users[bare(name)].size() == 1) name = bare(name);
+  }
+  return names;
+}
+
 std::string format_number(double value, int digits) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
@@ -92,7 +109,7 @@ std::string format_number(double value, int digits) {
 }
 
 std::string format_score(const std::string& metric, double value) {
-  return is_share(metric) && std::isfinite(value) ? fmt::format("{:.2f} %", value * 100) : format_number(value, 5);
+  return is_share(metric) && std::isfinite(value) ? fmt::format("{:.2f}", value * 100) : format_number(value, 5);
 }
 
 std::string format_delta(const std::string& metric, double delta) {

@@ -12,9 +12,13 @@ namespace qbench::reports {
 /// What names the data (name, file, text) stays; of a path only the file name. Equal results fall back to the full text.
 std::vector<std::string> short_names(const std::vector<std::string>& canonical);
 
+/// The same for tasks, which are known by their data: {"bigbench(name=sports,limit=9)"} -> {"sports"}.
+std::vector<std::string> short_task_names(const std::vector<std::string>& canonical);
+
 /// Accuracies and other shares are shown in percent.
 bool is_share(const std::string& metric);
-std::string format_score(const std::string& metric, double value);  ///< "12.345", "54.17 %"
+std::string metric_title(const std::string& metric);                ///< "ppl", "acc %"
+std::string format_score(const std::string& metric, double value);  ///< "12.345", "54.17" (percent)
 std::string format_delta(const std::string& metric, double delta);  ///< "+0.678", "-1.04" (points)
 std::string format_p(double p);                                     ///< "0.031", "<1e-4"
 std::string stars(std::optional<double> p);                         ///< "***" below 0.001, "**" 0.01, "*" 0.05

@@ -14,7 +14,8 @@ namespace qbench::reports {
 /// A score has its own column for each task, metric and protocol: unlike protocols never share one.
 struct ScoreColumn {
   std::string task, metric, protocol;
-  std::string title;  ///< short and distinct among the columns
+  std::string title;       ///< short and distinct among the columns: task_title and metric
+  std::string task_title;
   bool higher_is_better = true;
 };
 
@@ -95,7 +96,7 @@ struct FallbackLine {
 struct Report {
   std::vector<results::RunRow> runs;
   std::vector<ScoreColumn> columns;
-  std::vector<Row> rows;             ///< by model, then in suite order
+  std::vector<Row> rows;             ///< by model, baseline first, then by scheme, recipe, calibration set
   std::vector<std::string> recipes, schemes, calibrations;  ///< distinct, in suite order; without the baseline
   std::vector<std::string> notes;    ///< what a reader must know before any number
   std::vector<Failure> failures;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "reports/view/names.h"
 
@@ -76,8 +77,35 @@ std::string baseline_caption(const Report& report, const std::vector<size_t>& ro
   return fmt::format("No baseline. Protocol {}; {} is better.", c.protocol, c.higher_is_better ? "higher" : "lower");
 }
 
-/// Several seeds make several lines.
-std::string line_key(const Row& row) { return row.recipe + "\n" + row.calibration_title + "\n" + std::to_string(row.seed); }
+struct Line {
+  std::string recipe, calibration_title;
+  size_t calibration = 0;
+  int64_t seed = 0;
+  bool holds(const Row& row) const { return row.recipe == recipe && row.calibration_title == calibration_title && row.seed == seed; }
+};
+
+/// Recipe by recipe. What is not legal has a line of its own only if the recipe is legal with no scheme at all.
+std::vector<Line> matrix_lines(const Report& report, const std::vector<size_t>& rows) {
+  std::vector<Line> lines;
+  for (const bool legal : {true, false}) {
+    for (const auto& recipe : report.recipes) {
+      const bool known = std::any_of(lines.begin(), lines.end(), [&](const Line& line) { return line.recipe == recipe; });
+      if (!legal && known) continue;
+      for (const size_t r : rows) {
+        const Row& row = report.rows[r];
+        if (row.baseline || row.recipe != recipe || row.illegal.empty() != legal) continue;
+        if (std::any_of(lines.begin(), lines.end(), [&](const Line& line) { return line.holds(row); })) continue;
+        const auto place = std::find(report.calibrations.begin(), report.calibrations.end(), row.calibration) - report.calibrations.begin();
+        lines.push_back({row.recipe, row.calibration_title, row.calibration.empty() ? 0 : static_cast<size_t>(place) + 1, row.seed});
+      }
+    }
+  }
+  const auto order = [&](const Line& line) {
+    return std::make_tuple(std::find(report.recipes.begin(), report.recipes.end(), line.recipe) - report.recipes.begin(), line.calibration, line.seed);
+  };
+  std::stable_sort(lines.begin(), lines.end(), [&](const Line& a, const Line& b) { return order(a) < order(b); });
+  return lines;
+}
 
 bool several_seeds(const Report& report) {
   return std::any_of(report.rows.begin(), report.rows.end(), [&](const Row& row) { return row.seed != report.rows.front().seed; });
@@ -91,6 +119,17 @@ Value matrix_value(const ScoreColumn& column, const Row& row, size_t c) {
   return value;
 }
 
+Value line_value(const Report& report, const std::vector<size_t>& rows, const Line& line, const std::string& scheme, size_t column) {
+  bool illegal = false;
+  for (const size_t r : rows) {
+    const Row& row = report.rows[r];
+    if (row.baseline || row.scheme != scheme || row.recipe != line.recipe) continue;
+    if (row.illegal.empty() && line.holds(row)) return matrix_value(report.columns[column], row, column);
+    illegal = illegal || !row.illegal.empty();
+  }
+  return illegal ? state_value(EntryState::kIllegal) : text("", Tone::kDim);
+}
+
 Table score_matrix(const Report& report, const std::vector<size_t>& rows, size_t column) {
   Table table;
   const ScoreColumn& score = report.columns[column];
@@ -99,21 +138,12 @@ Table score_matrix(const Report& report, const std::vector<size_t>& rows, size_t
   const bool seeds = several_seeds(report);
   table.columns = {{"recipe"}, {"calibration"}};
   if (seeds) table.columns.push_back({"seed", true});
-  const size_t first = table.columns.size();
   for (const auto& scheme : report.schemes) table.columns.push_back({scheme, true});
-  std::map<std::string, size_t> places;
-  for (const size_t r : rows) {
-    const Row& row = report.rows[r];
-    if (row.baseline) continue;
-    const auto [place, added] = places.try_emplace(line_key(row), table.rows.size());
-    if (added) {
-      auto& line = table.rows.emplace_back(table.columns.size(), text("", Tone::kDim));
-      line[0] = text(row.recipe);
-      line[1] = text(row.calibration_title);
-      if (seeds) line[2] = count(row.seed);
-    }
-    const auto scheme = std::find(report.schemes.begin(), report.schemes.end(), row.scheme) - report.schemes.begin();
-    table.rows[place->second][first + static_cast<size_t>(scheme)] = matrix_value(score, row, column);
+  for (const Line& line : matrix_lines(report, rows)) {
+    auto& values = table.rows.emplace_back();
+    values = {text(line.recipe), text(line.calibration_title)};
+    if (seeds) values.push_back(count(line.seed));
+    for (const auto& scheme : report.schemes) values.push_back(line_value(report, rows, line, scheme, column));
   }
   return table;
 }
@@ -130,19 +160,27 @@ std::vector<Value> scheme_line(const Report& report, const Row& row, const std::
   return line;
 }
 
-Table scheme_table(const Report& report, const std::vector<size_t>& rows, const std::string& scheme) {
+/// Whether an earlier column has the same task and protocol.
+bool is_secondary(const Report& report, size_t c) {
+  const ScoreColumn& column = report.columns[c];
+  return std::any_of(report.columns.begin(), report.columns.begin() + static_cast<std::ptrdiff_t>(c),
+                     [&](const ScoreColumn& other) { return other.task == column.task && other.protocol == column.protocol; });
+}
+
+Table scheme_table(const Report& report, const std::vector<size_t>& rows, const std::string& scheme, bool main_scores_only) {
   Table table;
   table.title = fmt::format("{}, {}", model_title(report, report.rows[rows.front()]), scheme);
   std::vector<size_t> columns;
   for (size_t c = 0; c < report.columns.size(); ++c) {
-    if (std::any_of(rows.begin(), rows.end(), [&](size_t r) { return report.rows[r].states[c] != EntryState::kNotAsked; })) columns.push_back(c);
+    const bool asked = std::any_of(rows.begin(), rows.end(), [&](size_t r) { return report.rows[r].states[c] != EntryState::kNotAsked; });
+    if (asked && !(main_scores_only && is_secondary(report, c))) columns.push_back(c);
   }
   const bool seeds = several_seeds(report);
   table.columns = {{"recipe"}, {"calibration"}};
   if (seeds) table.columns.push_back({"seed", true});
   for (const size_t c : columns) {
-    table.columns.push_back({report.columns[c].title, true});
-    table.columns.push_back({"Δ", true});
+    table.columns.push_back({metric_title(report.columns[c].metric), true, report.columns[c].task_title});
+    table.columns.push_back({"Δ", true, report.columns[c].task_title});
   }
   table.columns.push_back({"bits", true});
   table.columns.push_back({"time", true});
@@ -166,16 +204,16 @@ std::vector<Table> score_matrices(const Report& report) {
   return tables;
 }
 
-std::vector<Table> scheme_tables(const Report& report) {
+std::vector<Table> scheme_tables(const Report& report, bool main_scores_only) {
   std::vector<Table> tables;
   for (const auto& rows : rows_by_model(report)) {
     bool any = false;
     for (const auto& scheme : report.schemes) {
       if (std::none_of(rows.begin(), rows.end(), [&](size_t r) { return !report.rows[r].baseline && report.rows[r].scheme == scheme; })) continue;
-      tables.push_back(scheme_table(report, rows, scheme));
+      tables.push_back(scheme_table(report, rows, scheme, main_scores_only));
       any = true;
     }
-    if (!any) tables.push_back(scheme_table(report, rows, report.rows[rows.front()].scheme));
+    if (!any) tables.push_back(scheme_table(report, rows, report.rows[rows.front()].scheme, main_scores_only));
   }
   return tables;
 }

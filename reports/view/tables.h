@@ -21,6 +21,7 @@ struct Value {
 struct TableColumn {
   std::string title;
   bool numeric = false;
+  std::string group;  ///< a heading over neighbouring columns of the same group
 };
 
 struct Table {
@@ -33,7 +34,8 @@ struct Table {
 /// One table per model and score column: rows recipe x calibration, columns schemes, "value (delta)".
 std::vector<Table> score_matrices(const Report& report);
 /// One table per model and scheme: rows recipe x calibration, a value and a delta column per score, bits and time.
-std::vector<Table> scheme_tables(const Report& report);
+/// @param main_scores_only  of each task only the first metric.
+std::vector<Table> scheme_tables(const Report& report, bool main_scores_only);
 /// One line per row: bits, size, time, memory, artifact.
 Table cell_table(const Report& report);
 Table column_table(const Report& report);    ///< what each score column means

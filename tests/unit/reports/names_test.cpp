@@ -31,12 +31,18 @@ TEST(ShortNames, NeverMakeTwoNamesEqual) {
 
 TEST(ShortNames, LeaveWhatIsNoCall) { EXPECT_THAT(short_names({"smoothquant(alpha=0.5)|gptq", "a("}), ElementsAre("smoothquant(alpha=0.5)|gptq", "a(")); }
 
+TEST(ShortTaskNames, AreTheirDataWhereThatIsEnough) {
+  EXPECT_THAT(short_task_names({"bigbench(name=sports,limit=9)", "perplexity(text=/d/wiki.txt,window=64)"}), ElementsAre("sports", "wiki.txt"));
+  EXPECT_THAT(short_task_names({"mc(file=/a/x.yaml)", "cloze(file=/b/x.yaml)"}), ElementsAre("mc(x.yaml)", "cloze(x.yaml)"));
+  EXPECT_THAT(short_task_names({"lambada(limit=9)", "lambada(limit=10)"}), ElementsAre("lambada(limit=9)", "lambada(limit=10)"));
+}
+
 TEST(Formats, Scores) {
   EXPECT_EQ(format_score("ppl", 12.3456789), "12.346");
   EXPECT_EQ(format_score("ppl", 1105.237), "1105.2");
   EXPECT_EQ(format_score("ppl", 12345678.0), "1.2346e+07");
   EXPECT_EQ(format_score("kl_mean", 0.0123456), "0.01235");
-  EXPECT_EQ(format_score("acc", 0.54166), "54.17 %");
+  EXPECT_EQ(format_score("acc", 0.54166), "54.17");
   EXPECT_EQ(format_score("acc", std::nan("")), "nan");
   EXPECT_EQ(format_score("ppl", std::numeric_limits<double>::infinity()), "inf");
 }

@@ -78,7 +78,16 @@ TEST(Bootstrap, EqualSidesAreNotDifferent) {
   EXPECT_EQ(result.p, 1);
 }
 
-TEST(Bootstrap, AFewWindowsNeverProveMuch) {
+TEST(Bootstrap, ItsStandardErrorIsThatOfTheMeanForSingleWindows) {
+  std::vector<double> a(40, 0.0), b;
+  for (int i = 0; i < 40; ++i) b.push_back(i % 2 == 0 ? 3.0 : 1.0);  // mean 2, deviation 1
+  const std::vector<int64_t> tokens(40, 1);
+  const Bootstrap result = paired_block_bootstrap(a, b, tokens, {20000, 1, 0.05, 0});
+  EXPECT_NEAR(result.standard_error, std::sqrt(1.0 / 40), 0.005);
+  EXPECT_LT(result.p, 1e-10);
+}
+
+TEST(Bootstrap, AFewWindowsThatAgreeNeverProveMuch) {
   const std::vector<double> a = {10, 20, 30}, b = {11, 21, 31};
   const std::vector<int64_t> tokens = {10, 10, 10};
   EXPECT_DOUBLE_EQ(paired_block_bootstrap(a, b, tokens, {}).p, 0.25);

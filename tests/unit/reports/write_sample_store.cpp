@@ -1,4 +1,6 @@
 // Writes the sample store of the tests: write_sample_store FILE [models extra_recipes layers]; FILE.html etc. beside it show its reports.
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -19,6 +21,7 @@ int main(int argc, char** argv) {
   const std::filesystem::path file = argv[1];
   if (!std::filesystem::exists(file)) qbench::testing_support::write_sample_store(file, options);
   const auto store = qbench::results::Store::open_readonly(file);
+  std::cout << qbench::reports::summary_table(*store, store->runs().back().id, ::isatty(1) != 0);
   for (const auto& format : qbench::reports::report_formats()) {
     qbench::write_file_atomically(file.string() + "." + format, qbench::reports::render_report(*store, format));
   }
