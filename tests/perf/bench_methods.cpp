@@ -1,6 +1,7 @@
 // Methods: kernels against the matrix product of the same shape, and whole passes over a real model.
 //   bench_methods [--benchmark_filter=...]            kernels, tiny inputs made here
-//   QBENCH_BENCH_MODEL=smollm2-135m QBENCH_BENCH_TEXT=FILE QBENCH_BENCH_LANES=2 bench_methods --benchmark_filter=Quantize
+//   QBENCH_BENCH_MODEL=smollm2-135m QBENCH_BENCH_TEXT=CALIBRATION [QBENCH_BENCH_TEST=TEXT] QBENCH_BENCH_LANES=2
+//     bench_methods --benchmark_filter=Quantize      with QBENCH_BENCH_TEST also the perplexity over 8 windows of 2048 tokens
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
@@ -118,6 +119,29 @@ std::vector<std::vector<int32_t>> real_samples(int64_t count, int64_t length) {
   return samples;
 }
 
+/// exp(mean nll) over the first windows of 2048 tokens of QBENCH_BENCH_TEST; each window stands alone.
+double perplexity(const Lanes& lanes) {
+  RealModel& real = real_model();
+  static const std::vector<int32_t> ids = tokenizers::load_tokenizer(models::resolve_model(environment("QBENCH_BENCH_MODEL", "smollm2-135m")))
+                                              ->encode(read_text_file(environment("QBENCH_BENCH_TEST", "")), {false, true});
+  constexpr size_t kWindow = 2048, kWindows = 8;
+  std::vector<double> nll(std::min(kWindows, ids.size() / kWindow));
+  lanes.run(nll.size(), [&](size_t w, int) {
+    const std::span<const int32_t> window(ids.data() + w * kWindow, kWindow);
+    const at::Tensor hidden = engine::hidden_states(*real.model, window, {static_cast<int64_t>(kWindow)});
+    for (size_t t = 0; t + 1 < kWindow; t += 256) {
+      const auto rows = static_cast<int64_t>(std::min<size_t>(256, kWindow - 1 - t));
+      const at::Tensor logits = engine::logits(*real.model, hidden.narrow(0, static_cast<int64_t>(t), rows));
+      at::Tensor target = at::empty({rows, 1}, at::kLong);
+      for (int64_t r = 0; r < rows; ++r) target.data_ptr<int64_t>()[r] = window[t + static_cast<size_t>(r) + 1];
+      nll[w] += (at::logsumexp(logits, {1}, true) - logits.gather(1, target)).sum(at::kDouble).item<double>();
+    }
+  });
+  double sum = 0;
+  for (const double value : nll) sum += value;
+  return std::exp(sum / static_cast<double>(nll.size() * (kWindow - 1)));
+}
+
 /// A whole recipe on the real model: state.range = samples of 512 tokens.
 void quantize(benchmark::State& state, const char* recipe_text, const char* scheme) {
   RealModel& real = real_model();
@@ -135,6 +159,7 @@ void quantize(benchmark::State& state, const char* recipe_text, const char* sche
     for (const auto& [phase, seconds] : result.seconds) state.counters[phase + "_s"] = seconds;
     state.counters["bits"] = result.effective_bits;
   }
+  if (std::getenv("QBENCH_BENCH_TEST") != nullptr) state.counters["ppl"] = perplexity(lanes);
   real.model->restore();
 }
 #define QB_BENCH_QUANTIZE(name, recipe, scheme) \
