@@ -28,20 +28,21 @@ void check_selection(const Report& report, const ReportOptions& options, const r
 }  // namespace
 
 const std::vector<std::string>& report_formats() {
-  static const std::vector<std::string> formats = {"terminal", "md", "csv", "json"};
+  static const std::vector<std::string> formats = {"terminal", "md", "csv", "json", "html"};
   return formats;
 }
 
 std::string render_report(const results::Store& store, const std::string& format, const ReportOptions& options) {
   const auto& known = report_formats();
   if (std::find(known.begin(), known.end(), format) == known.end()) {
-    throw ConfigError(fmt::format("--format: unknown format \"{}\"; expected terminal, md, csv or json.{}", format, did_you_mean(format, known)));
+    throw ConfigError(fmt::format("--format: unknown format \"{}\"; expected terminal, md, csv, json or html.{}", format, did_you_mean(format, known)));
   }
   const Report report = build_report(store, options);
   check_selection(report, options, store);
   if (format == "md") return markdown_document(report);
   if (format == "csv") return csv_document(report);
   if (format == "json") return json_document(report);
+  if (format == "html") return html_document(report, store);
   return terminal_document(report, options);
 }
 

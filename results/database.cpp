@@ -95,25 +95,33 @@ std::string file_uri(const std::filesystem::path& path, std::string_view query) 
 }
 
 /// SQLite opens lazily: only reading finds out what the file is.
-std::unique_ptr<SQLite::Database> try_readonly(const std::string& name, int flags) {
-  auto db = std::make_unique<SQLite::Database>(name, SQLite::OPEN_READONLY | flags, kBusyTimeoutMs);
+std::unique_ptr<SQLite::Database> try_reading(const std::string& name, int flags) {
+  auto db = std::make_unique<SQLite::Database>(name, flags, kBusyTimeoutMs);
+  db->exec("PRAGMA query_only = ON");
   pragma_int(*db, "SELECT count(*) FROM sqlite_master");
   return db;
 }
 
-/// In a folder that cannot be written SQLite cannot make the -shm file of a WAL database. Without a -wal file the
+bool lacks_permission(const SQLite::Exception& error) {
+  const int code = error.getErrorCode();
+  return code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM;
+}
+
+/// With permission to write, the connection tidies up the -wal and -shm files when it closes; it writes no data.
+/// In a folder that cannot be written SQLite cannot make the -shm file of a WAL database; without a -wal file the
 /// main file is complete, so it may be read as immutable.
 std::unique_ptr<SQLite::Database> connect_readonly(const std::filesystem::path& path) {
-  try {
-    return try_readonly(path.string(), 0);
-  } catch (const SQLite::Exception& error) {
-    const int code = error.getErrorCode();
-    if (code != SQLITE_CANTOPEN && code != SQLITE_READONLY) throw;
-    std::error_code ignored;
-    const auto wal = std::filesystem::file_size(path.string() + "-wal", ignored);
-    if (!ignored && wal > 0) throw;
-    return try_readonly(file_uri(path, "?immutable=1"), SQLITE_OPEN_URI);
+  for (const int flags : {SQLite::OPEN_READWRITE, SQLite::OPEN_READONLY}) {
+    try {
+      return try_reading(path.string(), flags);
+    } catch (const SQLite::Exception& error) {
+      if (!lacks_permission(error)) throw;
+      std::error_code none;
+      const auto wal = std::filesystem::file_size(path.string() + "-wal", none);
+      if (flags == SQLite::OPEN_READONLY && !none && wal > 0) throw;
+    }
   }
+  return try_reading(file_uri(path, "?immutable=1"), SQLite::OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
 std::unique_ptr<SQLite::Database> migrated_copy(SQLite::Database& from, const std::filesystem::path& path) {
