@@ -143,10 +143,11 @@ double perplexity(const Lanes& lanes) {
 }
 
 /// A whole recipe on the real model: state.range = samples of 512 tokens.
-void quantize(benchmark::State& state, const char* recipe_text, const char* scheme) {
+void quantize(benchmark::State& state, const char* recipe_text, const char* scheme_text) {
   RealModel& real = real_model();
   const auto samples = real_samples(state.range(0), 512);
-  const Recipe recipe = parse_recipe(recipe_text, registered_methods());
+  const Recipe recipe = parse_recipe(recipe_text != nullptr ? recipe_text : environment("QBENCH_BENCH_RECIPE", "rtn"), registered_methods());
+  const Scheme scheme = parse_scheme(scheme_text != nullptr ? scheme_text : environment("QBENCH_BENCH_SCHEME", "w4a16g64"));
   const Lanes lanes(lane_count());
   const std::optional<FpStatistics> statistics =
       needs_fp_statistics(recipe) ? std::optional(gather_fp_statistics(*real.model, samples, lanes)) : std::nullopt;
@@ -155,7 +156,7 @@ void quantize(benchmark::State& state, const char* recipe_text, const char* sche
     real.model->restore();
     state.ResumeTiming();
     const QuantizeResult result =
-        quantize_model(*real.model, recipe, parse_scheme(scheme), samples, statistics ? &*statistics : nullptr, 0, lanes);
+        quantize_model(*real.model, recipe, scheme, samples, statistics ? &*statistics : nullptr, 0, lanes);
     for (const auto& [phase, seconds] : result.seconds) state.counters[phase + "_s"] = seconds;
     state.counters["bits"] = result.effective_bits;
   }
@@ -168,6 +169,8 @@ QB_BENCH_QUANTIZE(rtn_w4g64, "rtn", "w4a16g64")->Arg(1);
 QB_BENCH_QUANTIZE(gptq_w4g64, "gptq", "w4a16g64-asym")->Arg(32)->Arg(64);
 QB_BENCH_QUANTIZE(awq_w4g64, "awq", "w4a16g64")->Arg(32);
 QB_BENCH_QUANTIZE(awq_w3, "awq", "w3a16")->Arg(32);
+/// QBENCH_BENCH_RECIPE and QBENCH_BENCH_SCHEME.
+QB_BENCH_QUANTIZE(custom, nullptr, nullptr)->Arg(64);
 QB_BENCH_QUANTIZE(smoothquant_gptq_w8a8, "smoothquant|gptq", "w8a8")->Arg(32);
 
 void Statistics(benchmark::State& state) {
