@@ -18,22 +18,15 @@
 namespace qbench::tasks {
 namespace {
 
-std::vector<std::string> split_words(std::string_view text) {
+/// str.split(" "): empty pieces stay.
+std::vector<std::string> split_spaces(const std::string& text) {
   std::vector<std::string> words;
-  std::string current;
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  for (int32_t at = 0; at < static_cast<int32_t>(text.size());) {
-    const int32_t begin = at;
-    UChar32 c = 0;
-    U8_NEXT(bytes, at, static_cast<int32_t>(text.size()), c);
-    if (!is_python_space(c)) {
-      current.append(text.substr(static_cast<size_t>(begin), static_cast<size_t>(at - begin)));
-    } else if (!current.empty()) {
-      words.push_back(std::move(current));
-      current.clear();
-    }
+  size_t begin = 0;
+  for (size_t at = text.find(' '); at != std::string::npos; at = text.find(' ', begin)) {
+    words.push_back(text.substr(begin, at - begin));
+    begin = at + 1;
   }
-  if (!current.empty()) words.push_back(std::move(current));
+  words.push_back(text.substr(begin));
   return words;
 }
 
@@ -133,15 +126,16 @@ std::optional<bool> numeric_match(const std::string& response, const Targets& ta
 }
 
 double sequence_f1(std::span<const std::string> responses, std::span<const Targets> targets) {
-  double correct = 0, total = 0;
+  double total = 0;
   for (size_t i = 0; i < responses.size(); ++i) {
-    const std::vector<std::string> wanted = split_words(targets[i].front());
-    std::vector<std::string> given = split_words(responses[i]);
+    const std::vector<std::string> wanted = split_spaces(targets[i].front());
+    std::vector<std::string> given = split_spaces(responses[i]);
     given.resize(wanted.size(), "O");
+    double correct = 0;
     for (size_t j = 0; j < wanted.size(); ++j) correct += given[j] == wanted[j];
-    total += static_cast<double>(wanted.size());
+    total += correct / static_cast<double>(wanted.size());
   }
-  return total == 0 ? 0 : 100 * correct / total;
+  return 100 * total / static_cast<double>(responses.size());
 }
 
 std::string postprocess_output(const std::string& original, int64_t max_length, const std::vector<std::string>& stop_strings,

@@ -76,8 +76,11 @@ double expected_calibration_error(std::span<const ChoiceSample> samples) {
   };
   std::vector<Bucket> buckets(kBuckets);
   for (const ChoiceSample& sample : samples) {
+    // Divided by their sum once more, which moves equal shares such as 1/3 onto a bucket's edge.
     std::vector<double> p;
-    for (const double value : sample.log_prob) p.push_back(std::exp(value));
+    double total = 0;
+    for (const double value : sample.log_prob) total += p.emplace_back(std::exp(value));
+    for (double& value : p) value /= total;
     const size_t best = first_argmax(p);
     size_t j = 0;
     while (j + 1 < kBuckets && !(p[best] < static_cast<double>(j + 1) / kBuckets)) ++j;

@@ -35,7 +35,7 @@ bool exact_str_match(const std::string& response, const Targets& targets);  ///<
 bool case_insensitive_str_match(const std::string& response, const Targets& targets);
 /// Within 10 % of the single target, divided by the signed target: any number matches a negative one. None: several targets.
 std::optional<bool> numeric_match(const std::string& response, const Targets& targets);
-/// Position-wise accuracy against the first target, in percent.
+/// Mean over examples of the position-wise accuracy against the first target, in percent (the official name notwithstanding).
 double sequence_f1(std::span<const std::string> responses, std::span<const Targets> targets);
 
 /// max_length cut, stop string, regular expression. @param max_length  in characters, 0 = none. @throws DataError on a bad regex.
