@@ -107,6 +107,10 @@ void head_pair(const HeadPair& h) {
 
 float dot(const float* weight, const float* x, int64_t k) {
   float sum = 0.0F;
-  for (int64_t i = 0; i < k; ++i) sum += weight[i] * x[i * kStrip];
+  for (int64_t i = 0; i < k; i += kPart) {
+    float part = 0.0F;
+    for (int64_t j = i; j < smaller(k, i + kPart); ++j) part += weight[j] * x[j * kStrip];
+    sum = i == 0 ? part : sum + part;
+  }
   return sum;
 }

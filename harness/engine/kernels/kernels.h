@@ -83,7 +83,7 @@ struct DecodeAttention {
 };
 
 /// Running statistics of the logits of one strip of rows.
-struct LogitState {
+struct alignas(64) LogitState {
   float max[kStrip];
   int32_t argmax[kStrip];    ///< the first maximum
   int32_t exponent[kStrip];  ///< sum counts multiples of 2^exponent

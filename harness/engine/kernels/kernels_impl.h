@@ -15,7 +15,7 @@ using DVec = double __attribute__((vector_size(128)));
 constexpr int kRows = QB_KERNEL_ROWS;        // weight rows per register tile
 constexpr int kVectors = QB_KERNEL_VECTORS;  // strips per register tile
 constexpr int64_t kBlock = QB_KERNEL_BLOCK;  // weight rows per cache tile
-constexpr int64_t kDepth = 2048;             // features per pass over a tile; longer sums go on from the stored partial sum
+constexpr int64_t kPart = 256;                // features per partial sum
 constexpr float kNegative = -1e30F;          // "no key seen yet"; finite, so that differences stay numbers
 constexpr float kLog2E = 1.44269504088896341F;
 constexpr float kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
@@ -99,25 +99,38 @@ QB_INLINE void store_tile(const Vec (&acc)[R][V], float* c) {
 }
 
 template <int R, int V>
-__attribute__((noinline)) void micro(const float* w, int64_t ldw, const float* x, int64_t x_vec, int64_t steps, float* c,
-                                     bool zero) {
-  Vec acc[R][V];
-  load_tile(acc, c, zero);
-  accumulate(acc, w, ldw, 1, x, x_vec, kStrip, steps);
-  store_tile(acc, c);
+QB_INLINE void add_tile(const Vec (&acc)[R][V], float* c) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      float* at = c + (r * V + v) * kStrip;
+      store(at, load(at) + acc[r][v]);
+    }
+}
+
+// c [R][V][16] = R weight rows times V strips. Features are summed in order, in parts: the rounding error of a sum grows with
+// its length, and the longest sums of a model are those over its largest activations.
+template <int R, int V>
+__attribute__((noinline)) void micro(const float* w, int64_t ldw, const float* x, int64_t x_vec, int64_t depth, float* c) {
+  for (int64_t k = 0; k < depth; k += kPart) {
+    Vec acc[R][V];
+    load_tile(acc, c, true);
+    accumulate(acc, w + k, ldw, 1, x + k * kStrip, x_vec, kStrip, smaller(kPart, depth - k));
+    if (k == 0) {
+      store_tile(acc, c);
+    } else {
+      add_tile(acc, c);
+    }
+  }
 }
 
 // c [rows][V][16] = weight rows times V strips.
 template <int V>
 void tile(const float* w, int64_t ldw, int64_t rows, const float* x, int64_t x_vec, int64_t depth, float* c) {
-  for (int64_t k = 0; k < depth; k += kDepth) {
-    const int64_t steps = smaller(kDepth, depth - k);
-    int64_t r = 0;
-    for (; r + kRows <= rows; r += kRows) {
-      micro<kRows, V>(w + r * ldw + k, ldw, x + k * kStrip, x_vec, steps, c + r * V * kStrip, k == 0);
-    }
-    for (; r < rows; ++r) micro<1, V>(w + r * ldw + k, ldw, x + k * kStrip, x_vec, steps, c + r * V * kStrip, k == 0);
-  }
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) micro<kRows, V>(w + r * ldw, ldw, x, x_vec, depth, c + r * V * kStrip);
+  for (; r < rows; ++r) micro<1, V>(w + r * ldw, ldw, x, x_vec, depth, c + r * V * kStrip);
 }
 
 struct alignas(64) Tile {
@@ -197,7 +210,6 @@ Vec root(Vec x) {
 }
 
 void rms_norm(const float* x, int64_t rows, int64_t strips, const float* weight, float eps, float* out) {
-  constexpr int64_t kPart = 64;  // short partial sums keep the rounding error of the mean small
   for (int64_t s = 0; s < strips; ++s, x += rows * kStrip, out += rows * kStrip) {
     Vec total{};
     for (int64_t f = 0; f < rows; f += kPart) {
