@@ -219,11 +219,13 @@ Block load(const std::byte* source) {
   return block;
 }
 
-template <class Block>
+/// `kWeights` per block is a constant, so that loops over plain floats vectorise across blocks.
+template <class Block, size_t kWeights>
 void decode_all(std::span<const std::byte> bytes, std::span<float> out) {
+  const std::byte* source = bytes.data();
+  float* target = out.data();
   const size_t count = bytes.size() / sizeof(Block);
-  const size_t weights = count == 0 ? 0 : out.size() / count;
-  for (size_t i = 0; i < count; ++i) decode(load<Block>(bytes.data() + i * sizeof(Block)), out.data() + i * weights);
+  for (size_t i = 0; i < count; ++i) decode(load<Block>(source + i * sizeof(Block)), target + i * kWeights);
 }
 
 template <class Block>
@@ -276,20 +278,20 @@ std::string readable_gguf_types() {
 void dequantize(const GgufType& type, std::span<const std::byte> blocks, std::span<float> out) {
   check_sizes(type, blocks.size(), out.size());
   switch (type.id) {
-    case 0: return decode_all<BlockF32>(blocks, out);
-    case 1: return decode_all<BlockF16>(blocks, out);
-    case 2: return decode_all<BlockQ4_0>(blocks, out);
-    case 3: return decode_all<BlockQ4_1>(blocks, out);
-    case 6: return decode_all<BlockQ5_0>(blocks, out);
-    case 7: return decode_all<BlockQ5_1>(blocks, out);
-    case 8: return decode_all<BlockQ8_0>(blocks, out);
-    case 10: return decode_all<BlockQ2K>(blocks, out);
-    case 11: return decode_all<BlockQ3K>(blocks, out);
-    case 12: return decode_all<BlockQ4K>(blocks, out);
-    case 13: return decode_all<BlockQ5K>(blocks, out);
-    case 14: return decode_all<BlockQ6K>(blocks, out);
-    case 20: return decode_all<BlockIQ4NL>(blocks, out);
-    case 30: return decode_all<BlockBF16>(blocks, out);
+    case 0: return decode_all<BlockF32, 1>(blocks, out);
+    case 1: return decode_all<BlockF16, 1>(blocks, out);
+    case 2: return decode_all<BlockQ4_0, 32>(blocks, out);
+    case 3: return decode_all<BlockQ4_1, 32>(blocks, out);
+    case 6: return decode_all<BlockQ5_0, 32>(blocks, out);
+    case 7: return decode_all<BlockQ5_1, 32>(blocks, out);
+    case 8: return decode_all<BlockQ8_0, 32>(blocks, out);
+    case 10: return decode_all<BlockQ2K, 256>(blocks, out);
+    case 11: return decode_all<BlockQ3K, 256>(blocks, out);
+    case 12: return decode_all<BlockQ4K, 256>(blocks, out);
+    case 13: return decode_all<BlockQ5K, 256>(blocks, out);
+    case 14: return decode_all<BlockQ6K, 256>(blocks, out);
+    case 20: return decode_all<BlockIQ4NL, 32>(blocks, out);
+    case 30: return decode_all<BlockBF16, 1>(blocks, out);
     default: check_failed("readable type has a decoder", std::string(type.name));
   }
 }
