@@ -84,12 +84,9 @@ TokenTrie::Hit TokenTrie::find(std::string_view text, size_t from) const {
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer) : tokens_(std::move(tokens)) {
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
-    if (!token.normalized) {
-      raw_.add(token.content, i);
-    } else {
-      normalized_.add(normalizer != nullptr ? normalizer->apply(token.content) : token.content, i);
-    }
+    AddedToken& token = tokens_[i];
+    if (token.normalized && normalizer != nullptr) token.content = normalizer->apply(token.content);
+    (token.normalized ? normalized_ : raw_).add(token.content, i);
   }
 }
 
@@ -108,8 +105,8 @@ void AddedTokens::cut(const TokenTrie& trie, std::string_view text, bool special
     if (token.lstrip) begin = std::max(done, spaces_begin(text, begin));
     if (token.rstrip) end = spaces_end(text, end);
     if (done < begin) out.push_back({Vocabulary::kNone, done, begin});
-    out.push_back({token.id, begin, end});
-    done = end;
+    if (begin < end) out.push_back({token.id, begin, end});
+    done = end;  // may lie before the end of white space that the token before has taken: the reference counts it twice
   }
   if (done < text.size()) out.push_back({Vocabulary::kNone, done, text.size()});
 }

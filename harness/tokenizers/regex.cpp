@@ -73,11 +73,23 @@ class Translator {
       case 'W': return set(word_set(), true, inside);
       case 'd': return set(category_set("Nd"), false, inside);
       case 'D': return set(category_set("Nd"), true, inside);
+      case 'b': return inside ? void(out_ += "\\b") : boundary(false);
+      case 'B': return boundary(true);
       case 'p': return property(false, inside);
       case 'P': return property(true, inside);
       case 'h': return set(kHexSet, false, inside);
       case 'H': return set(kHexSet, true, inside);
       default: out_ += '\\'; out_ += letter;
+    }
+  }
+
+  // \b or \B: PCRE2's own goes by its own idea of \w.
+  void boundary(bool negated) {
+    const std::string word = "[" + word_set() + "]";
+    if (negated) {
+      out_ += "(?:(?<=" + word + ")(?=" + word + ")|(?<!" + word + ")(?!" + word + "))";
+    } else {
+      out_ += "(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word + "))";
     }
   }
 

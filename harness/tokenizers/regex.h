@@ -1,5 +1,5 @@
 // Patterns of tokenizer files. They are written for Oniguruma (Ruby syntax); PCRE2 runs them after a translation of what
-// the two read differently: \s and \w, \h, character classes inside character classes, "^" and "$".
+// the two read differently: \s, \w, \b, \h, character classes inside character classes, "^" and "$", newer characters.
 #pragma once
 
 #include <memory>
@@ -64,6 +64,7 @@ class Pattern {
 
   template <class Visit>
   void for_each(std::string_view text, const Visit& visit) const {
+    if (text.empty()) return;  // not even a pattern that matches nothing matches here, as in the reference
     if (regex_) return regex_->for_each(text, visit);
     if (literal_.empty()) return;
     for (size_t at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, at + literal_.size())) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
 
 #include <algorithm>
 #include <array>
@@ -82,33 +83,37 @@ uint32_t mask_of(NewKind kind) {
   return 0;
 }
 
-struct MaskedRange {
+struct NewerRange {
   char32_t first, last;
   uint32_t mask;
+  int32_t script;  ///< UScriptCode
 };
 
+int32_t script_of(char32_t c) { return u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_SCRIPT); }
+
 /// Everything that came after PCRE2's Unicode version: from ICU as far as it goes, then from the list above.
-std::vector<MaskedRange> build_newer() {
+std::vector<NewerRange> build_newer() {
   std::array<char, 64> text{};
   pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, text.data());
   UVersionInfo known;
   u_versionFromString(known, text.data());
-  std::vector<MaskedRange> ranges;
-  const auto add = [&](char32_t first, char32_t last, uint32_t mask) {
-    if (!ranges.empty() && ranges.back().last + 1 == first && ranges.back().mask == mask) {
-      ranges.back().last = last;
+  std::vector<NewerRange> ranges;
+  const auto add = [&](char32_t c, uint32_t mask, int32_t script) {
+    const bool joins = !ranges.empty() && ranges.back().last + 1 == c && ranges.back().mask == mask && ranges.back().script == script;
+    if (joins) {
+      ranges.back().last = c;
     } else {
-      ranges.push_back({first, last, mask});
+      ranges.push_back({c, c, mask, script});
     }
   };
   for (char32_t c = 0; c < 0x110000; ++c) {
     UVersionInfo age;
     u_charAge(static_cast<UChar32>(c), age);
     const bool newer = age[0] > known[0] || (age[0] == known[0] && age[1] > known[1]);
-    if (newer && age[0] <= 16) add(c, c, U_GET_GC_MASK(static_cast<UChar32>(c)));
+    if (newer && age[0] <= 16) add(c, U_GET_GC_MASK(static_cast<UChar32>(c)), script_of(c));
     if (age[0] != 0) continue;
     const NewCharacters* added = find_new_character(c);
-    if (added != nullptr) add(c, c, mask_of(added->kind));
+    if (added != nullptr) add(c, mask_of(added->kind), c >= 0x2EBF0 && c <= 0x2EE5D ? USCRIPT_HAN : USCRIPT_UNKNOWN);
   }
   return ranges;
 }
@@ -133,13 +138,16 @@ char32_t new_lowercase(char32_t c) {
   }
 }
 
-std::string newer_than_pcre2(std::string_view category) {
-  const auto known = std::find_if(kCategories.begin(), kCategories.end(), [&](const CategoryName& entry) { return entry.name == category; });
-  if (known == kCategories.end()) return {};
-  static const std::vector<MaskedRange> newer = build_newer();
+std::string newer_than_pcre2(std::string_view property) {
+  const auto known = std::find_if(kCategories.begin(), kCategories.end(), [&](const CategoryName& entry) { return entry.name == property; });
+  const uint32_t mask = known != kCategories.end() ? known->mask : 0;
+  const int32_t script = mask != 0 ? USCRIPT_INVALID_CODE : u_getPropertyValueEnum(UCHAR_SCRIPT, std::string(property).c_str());
+  if (mask == 0 && script == USCRIPT_INVALID_CODE) return {};
+  static const std::vector<NewerRange> newer = build_newer();
   std::string out;
-  for (const MaskedRange& range : newer) {
-    if (range.mask & known->mask) out += fmt::format("\\x{{{:X}}}-\\x{{{:X}}}", static_cast<uint32_t>(range.first), static_cast<uint32_t>(range.last));
+  for (const NewerRange& range : newer) {
+    if ((range.mask & mask) == 0 && range.script != script) continue;
+    out += fmt::format("\\x{{{:X}}}-\\x{{{:X}}}", static_cast<uint32_t>(range.first), static_cast<uint32_t>(range.last));
   }
   return out;
 }

@@ -24,8 +24,8 @@ const NewCharacters* find_new_character(char32_t c);
 /// Lower case of a letter that Unicode 16.0 or 17.0 added or first gave one; `c` itself for all others.
 char32_t new_lowercase(char32_t c);
 
-/// "\\x{...}-\\x{...}..." for a PCRE2 class: the characters of a general category ("L", "Nd", ...) that Unicode up to 16.0 has and
-/// the PCRE2 in use does not know yet. Empty for anything that is no general category.
-std::string newer_than_pcre2(std::string_view category);
+/// "\\x{...}-\\x{...}..." for a PCRE2 class: the characters of a general category ("L", "Nd", ...) or script ("Han") that Unicode
+/// up to 16.0 has and the PCRE2 in use does not know yet. Empty for other properties.
+std::string newer_than_pcre2(std::string_view property);
 
 }  // namespace qbench::tokenizers
