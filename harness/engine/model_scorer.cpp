@@ -114,11 +114,11 @@ class ModelScorer final : public Scorer {
     QB_CHECK(has_baseline(), "diverge() needs a baseline");
     check_requests(requests, vocab_size());
     check_baseline(requests);
-    std::vector<std::vector<DivergenceToken>> results(requests.size());
-    for (size_t i = 0; i < requests.size(); ++i) results[i].resize(static_cast<size_t>(scored_count(requests[i])));
-    run_packed(model_, requests, lanes_, false,
-               [&](const ScoredRows& rows, Arena& arena) { diverge_rows(rows, arena, requests, results); });
-    return results;
+    auto results = diverge_tokens(requests, false);
+    const bool all_numbers = std::all_of(results.begin(), results.end(), [](const auto& tokens) {
+      return std::none_of(tokens.begin(), tokens.end(), [](const DivergenceToken& t) { return std::isnan(t.kl); });
+    });
+    return all_numbers || requests.size() == 1 ? results : diverge_tokens(requests, true);  // as in score()
   }
 
  private:
@@ -128,6 +128,14 @@ class ModelScorer final : public Scorer {
     run_packed(model_, requests, lanes_, isolate,
                [&](const ScoredRows& rows, Arena& arena) { score_rows(rows, arena, requests, tokens); });
     return tokens;
+  }
+
+  std::vector<std::vector<DivergenceToken>> diverge_tokens(std::span<const ScoreRequest> requests, bool isolate) {
+    std::vector<std::vector<DivergenceToken>> results(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) results[i].resize(static_cast<size_t>(scored_count(requests[i])));
+    run_packed(model_, requests, lanes_, isolate,
+               [&](const ScoredRows& rows, Arena& arena) { diverge_rows(rows, arena, requests, results); });
+    return results;
   }
 
   // Head over the scored rows of one unit. `tokens` entries of different units are different objects.
@@ -154,10 +162,10 @@ class ModelScorer final : public Scorer {
     const FloatView head(model_.head), base_head(baseline_->head);
     const float* base_hidden = gather_baseline(rows, arena, width);
     const std::span<LogitState> states = logit_states(arena, rows.strips), base = logit_states(arena, rows.strips);
-    std::vector<double> weighted(static_cast<size_t>(rows.strips * kStrip));
+    auto* weighted = reinterpret_cast<double*>(arena.floats(2 * rows.strips * kStrip));
     kernels::table().head_pair({{head.data(), vocab_size(), width, rows.hidden, rows.strips, states.data()},
                                 {base_head.data(), vocab_size(), width, base_hidden, rows.strips, base.data()},
-                                weighted.data()});
+                                weighted});
     const ScoredRows base_rows{base_hidden, rows.strips, {}};
     for (const ScoredToken& t : rows.tokens) {
       const auto strip = static_cast<size_t>(t.row / kStrip), lane = static_cast<size_t>(t.row % kStrip);
@@ -166,7 +174,7 @@ class ModelScorer final : public Scorer {
       const WordScore q = score_word(head, rows.column(t.row, width), width, word, normaliser);
       const WordScore b = score_word(base_head, base_rows.column(t.row, width), width, word, base_normaliser);
       // KL(b || q) = sum b (logit_b - logit_q) - (lse_b - lse_q)
-      const double kl = weighted[static_cast<size_t>(t.row)] / base[strip].sum[lane] - (base_normaliser - normaliser);
+      const double kl = weighted[t.row] / base[strip].sum[lane] - (base_normaliser - normaliser);
       DivergenceToken& out = results[t.request][static_cast<size_t>(t.index)];
       out.nll = static_cast<float>(-q.logprob);
       out.nll_base = static_cast<float>(-b.logprob);

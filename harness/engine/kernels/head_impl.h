@@ -105,11 +105,21 @@ void head_pair(const HeadPair& h) {
   }
 }
 
+// One step of a sum as `accumulate` takes it: fused where the machine has it. Written out, because a compiler may otherwise
+// vectorise the products of a scalar sum apart from its additions.
+QB_INLINE float step(float a, float b, float sum) {
+#if defined(__FMA__)
+  return __builtin_fmaf(a, b, sum);
+#else
+  return sum + a * b;
+#endif
+}
+
 float dot(const float* weight, const float* x, int64_t k) {
   float sum = 0.0F;
   for (int64_t i = 0; i < k; i += kPart) {
     float part = 0.0F;
-    for (int64_t j = i; j < smaller(k, i + kPart); ++j) part += weight[j] * x[j * kStrip];
+    for (int64_t j = i; j < smaller(k, i + kPart); ++j) part = step(weight[j], x[j * kStrip], part);
     sum = i == 0 ? part : sum + part;
   }
   return sum;

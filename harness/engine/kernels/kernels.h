@@ -6,6 +6,7 @@
 // keys run strictly in order. Scores are therefore bitwise independent of packing, of batch and of the number of lanes.
 // Weights are read as they lie in memory, [out, in] row-major; nothing is packed or copied.
 //
+// All buffers of strips begin on a cache line.
 // No torch and no standard containers here: these files are compiled several times with different machine flags.
 #pragma once
 
@@ -100,7 +101,7 @@ struct Head {
 /// The same for a model and its baseline, and the sum over words of exp(base) * (base - logit) for the divergence.
 struct HeadPair {
   Head model, base;
-  double* weighted;  ///< [strips][16], in units of 2^base exponent
+  double* weighted;  ///< [strips][16], in units of 2^base exponent; aligned to a cache line
 };
 
 struct RangeQuantizer {

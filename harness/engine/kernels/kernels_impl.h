@@ -8,7 +8,7 @@ namespace {
 
 using Vec = float __attribute__((vector_size(64)));
 using IVec = int32_t __attribute__((vector_size(64)));
-using DVec = double __attribute__((vector_size(128)));
+using DVec = double __attribute__((vector_size(128), aligned(64)));
 
 #define QB_INLINE inline __attribute__((always_inline))
 
