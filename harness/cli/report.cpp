@@ -59,11 +59,9 @@ void add_diff(CLI::App& app, Action& action) {
   command->add_option("--out", args->out)->type_name("FILE");
   command->callback([args, &action] {
     action = [args] {
-      const reports::DiffResult result = reports::diff_stores(args->a, args->b);
-      reports::ReportOptions options;
-      options.color = args->out.empty() && ::isatty(STDOUT_FILENO) == 1;
-      emit(reports::render_diff(result, args->format, options), args->out);
-      return result.same ? kExitOk : kExitFailedCells;
+      const reports::DiffResult result = reports::diff_targets(args->a, args->b);
+      emit(reports::render_diff(result, args->format, args->out.empty() && ::isatty(STDOUT_FILENO) == 1), args->out);
+      return result.same() ? kExitOk : kExitFailedCells;
     };
   });
 }
