@@ -352,6 +352,8 @@ class BigBenchTask final : public Task {
       if (all.size() == 1 && std::ssize(values) == items) score.stderr_ = mean_stderr(values);
       result.scores.push_back(std::move(score));
     }
+    // The task's own preferred score leads: it is what compact tables show.
+    std::stable_partition(result.scores.begin(), result.scores.end(), [&](const Score& s) { return s.metric == last.preferred; });
     for (size_t i = 0; i < all.size() && all.size() > 1; ++i) {
       result.provenance["aggregation"].push_back({{"name", all[i].description}, {"scores", all[i].scores}});
     }

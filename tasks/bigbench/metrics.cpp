@@ -24,6 +24,16 @@ std::vector<double> normalized_targets(const ChoiceSample& sample) {
   return targets;
 }
 
+/// Shares of the choices, whatever normalisation log_prob has; dividing also moves equal shares such as 1/3 onto the edge
+/// of their bucket.
+std::vector<double> probabilities(const ChoiceSample& sample) {
+  std::vector<double> p;
+  double total = 0;
+  for (const double value : sample.log_prob) total += p.emplace_back(std::exp(value));
+  for (double& value : p) value /= total;
+  return p;
+}
+
 }  // namespace
 
 std::vector<double> normalize_log_probs(std::span<const double> absolute) {
@@ -60,10 +70,8 @@ double brier_score(std::span<const ChoiceSample> samples) {
   size_t choices = 0;
   for (const ChoiceSample& sample : samples) {
     const std::vector<double> targets = normalized_targets(sample);
-    for (size_t i = 0; i < targets.size(); ++i) {
-      const double p = std::exp(sample.log_prob[i]);
-      total += targets[i] * (p - 1) * (p - 1) + (1 - targets[i]) * p * p;
-    }
+    const std::vector<double> p = probabilities(sample);
+    for (size_t i = 0; i < targets.size(); ++i) total += targets[i] * (p[i] - 1) * (p[i] - 1) + (1 - targets[i]) * p[i] * p[i];
     choices += targets.size();
   }
   return total / static_cast<double>(choices);
@@ -76,11 +84,7 @@ double expected_calibration_error(std::span<const ChoiceSample> samples) {
   };
   std::vector<Bucket> buckets(kBuckets);
   for (const ChoiceSample& sample : samples) {
-    // Divided by their sum once more, which moves equal shares such as 1/3 onto a bucket's edge.
-    std::vector<double> p;
-    double total = 0;
-    for (const double value : sample.log_prob) total += p.emplace_back(std::exp(value));
-    for (double& value : p) value /= total;
+    const std::vector<double> p = probabilities(sample);
     const size_t best = first_argmax(p);
     size_t j = 0;
     while (j + 1 < kBuckets && !(p[best] < static_cast<double>(j + 1) / kBuckets)) ++j;
