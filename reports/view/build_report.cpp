@@ -254,7 +254,7 @@ class Builder {
     for (Row& row : report_.rows) {
       if (row.baseline) continue;
       row.baseline_row = find_baseline(row);
-      if (!row.baseline_row) continue;
+      if (!row.baseline_row || !options_.compare_with_baseline) continue;
       const Row& baseline = report_.rows[*row.baseline_row];
       for (size_t c = 0; c < report_.columns.size(); ++c) {
         if (!row.entries[c] || !baseline.entries[c]) continue;

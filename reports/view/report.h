@@ -114,6 +114,7 @@ struct ReportOptions {
   bool color = false;            ///< terminal only
   size_t width = 0;              ///< terminal only: wrap tables at this many columns; 0 = no limit
   CompareOptions compare;
+  bool compare_with_baseline = true;  ///< false leaves the (costly) paired statistics out
 };
 
 Report build_report(const results::Store& store, const ReportOptions& options);

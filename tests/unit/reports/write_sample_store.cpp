@@ -1,4 +1,4 @@
-// Writes the sample store of the tests: write_sample_store FILE [models extra_recipes layers]; FILE.html etc. beside it show its reports.
+// Writes the sample store of the tests: write_sample_store FILE [models extra_recipes layers items windows]; FILE.html etc. beside it show its reports.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,13 +11,15 @@
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: " << argv[0] << " FILE [models extra_recipes layers]\n";
+    std::cerr << "usage: " << argv[0] << " FILE [models extra_recipes layers items windows]\n";
     return 2;
   }
   qbench::testing_support::SampleOptions options;
   if (argc > 2) options.models = std::atoi(argv[2]);
   if (argc > 3) options.extra_recipes = std::atoi(argv[3]);
   if (argc > 4) options.layers = std::atoi(argv[4]);
+  if (argc > 5) options.items = std::atoi(argv[5]);
+  if (argc > 6) options.windows = std::atoi(argv[6]);
   const std::filesystem::path file = argv[1];
   if (!std::filesystem::exists(file)) qbench::testing_support::write_sample_store(file, options);
   const auto store = qbench::results::Store::open_readonly(file);
