@@ -188,12 +188,16 @@ QB_SIMD void round_integer(const float* w, int64_t rows, float top, const float*
   }
 }
 
-void round_real(const float* w, int64_t rows, float top, const GridParams& grid, float* w_hat, uint8_t* codes) {
+/// Rows with integer and with real zero points side by side. `w` and `w_hat` may be the same column.
+QB_SIMD void round_mixed(const float* w, int64_t rows, float top, const float* scale, const float* zero, const float* offset,
+                         float* w_hat, uint8_t* codes) {
   for (int64_t r = 0; r < rows; ++r) {
-    if (std::isnan(grid.offset[r])) continue;
-    const float code = std::min(std::max(std::rint((w[r] - grid.offset[r]) / grid.scale[r]), 0.0F), top);
-    w_hat[r] = grid.scale[r] * code + grid.offset[r];
-    codes[r] = static_cast<uint8_t>(code);
+    const bool real = offset[r] == offset[r];  // not NaN
+    const float s = scale[r];
+    const float integer_code = code_of(w[r], s, zero[r], top);
+    const float real_code = std::min(std::max(std::rint((w[r] - offset[r]) / s), 0.0F), top);
+    w_hat[r] = real ? s * real_code + offset[r] : value_of(integer_code, s, zero[r]);
+    codes[r] = static_cast<uint8_t>(static_cast<int32_t>(real ? real_code : integer_code));
   }
 }
 
@@ -223,9 +227,10 @@ void round_column(const float* w, int64_t rows, const GridSpec& spec, const Grid
     uint8_t* part_codes = codes == nullptr ? scratch : codes + begin;
     if (spec.trits) {
       round_trits(w + begin, n, part, w_hat + begin, part_codes);
+    } else if (part.offset != nullptr) {
+      round_mixed(w + begin, n, top, part.scale, part.zero, part.offset, w_hat + begin, part_codes);
     } else {
       round_integer(w + begin, n, top, part.scale, part.zero, w_hat + begin, part_codes);
-      if (part.offset != nullptr) round_real(w + begin, n, top, part, w_hat + begin, part_codes);
     }
   }
 }

@@ -49,7 +49,7 @@ struct GridParams {
 /// Fits one slice per row. Element (row r, column c) of the tile is data[c * stride + r].
 void fit_grid(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out);
 
-/// Rounds one column of `rows` weights, each with its row's parameters. `codes` may be null.
+/// Rounds one column of `rows` weights, each with its row's parameters. `codes` may be null; `w_hat` may be `w`.
 void round_column(const float* w, int64_t rows, const GridSpec& spec, const GridParams& grid, float* w_hat, uint8_t* codes);
 
 }  // namespace qbench::methods

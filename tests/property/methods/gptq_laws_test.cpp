@@ -64,7 +64,7 @@ TEST(GptqLaws, BeatsRtnOnTheOutputOfItsInputs) {
 TEST(GptqLaws, TheLossesAddUpToTheDampedOutputError) {
   for (int64_t seed = 0; seed < 6; ++seed) {
     const LabProblem p = problem(seed);
-    for (const char* recipe : {"gptq", "gptq(act_order=true)", "gptq(group_stats=fresh)", "gptq(block=16)"}) {
+    for (const char* recipe : {"gptq", "gptq(act_order=false)", "gptq(act_order=false,static_groups=false,group_stats=fresh)", "gptq(block=16,static_groups=false)"}) {
       const LabResult result = run(p, recipe, "w3a16g32");
       GramAccumulator gram(96);
       gram.add(std::vector<at::Tensor>{p.x}, Lanes(1));
@@ -80,12 +80,12 @@ TEST(GptqLaws, ActivationOrderOfASortedDiagonalChangesNothing) {
   LabProblem p = problem(1);
   const at::Tensor order = p.x.square().sum(0).argsort(0, true);
   p.x = p.x.index_select(1, order).contiguous();
-  EXPECT_TRUE(at::equal(*run(p, "gptq(act_order=true,static_groups=true)", "w4a16g32").find("w_hat"),
-                        *run(p, "gptq(static_groups=true)", "w4a16g32").find("w_hat")));
+  EXPECT_TRUE(at::equal(*run(p, "gptq", "w4a16g32").find("w_hat"),
+                        *run(p, "gptq(act_order=false)", "w4a16g32").find("w_hat")));
 }
 
 TEST(GptqLaws, GroupAwareOrderKeepsTheMembersOfEveryGroup) {
-  const LabResult result = run(problem(2), "gptq(group_aware=true)", "w4a16g32");
+  const LabResult result = run(problem(2), "gptq(group_aware=true,static_groups=false)", "w4a16g32");
   const at::Tensor expected = at::arange(96).div(32, "floor").to(at::kInt);
   EXPECT_TRUE(at::equal(*result.find("g_idx"), expected));
   const at::Tensor groups = result.find("perm")->div(32, "floor");
@@ -97,7 +97,7 @@ TEST(GptqLaws, GroupAwareOrderKeepsTheMembersOfEveryGroup) {
 
 TEST(GptqLaws, LanesDoNotMatter) {
   const LabProblem p = problem(3, 200, 300);
-  for (const char* recipe : {"gptq", "gptq(act_order=true,mse=true,mse_steps=10)", "awq|gptq"}) {
+  for (const char* recipe : {"gptq", "gptq(act_order=false,static_groups=false,mse=true,mse_steps=10)", "awq|gptq"}) {
     const LabResult one = run(p, recipe, "w4a16g50-asym", 1), three = run(p, recipe, "w4a16g50-asym", 3);
     EXPECT_TRUE(at::equal(*one.find("w_hat"), *three.find("w_hat"))) << recipe;
     EXPECT_EQ(one.summary.dump(), three.summary.dump()) << recipe;

@@ -110,6 +110,14 @@ TEST(Affine, AutoZeroReturnsASliceThatIsAGrid) {
   EXPECT_EQ(own.scale, d);
 }
 
+TEST(Affine, RoundsInPlaceWithEitherZero) {
+  GridSpec spec = asymmetric(3);
+  spec.zero = ZeroKind::kReal;
+  float scale = 1.0F, zero = -10.0F, offset = 10.0F, w = 10.9F;
+  round_column(&w, 1, spec, {&scale, &zero, &offset}, &w, nullptr);
+  EXPECT_EQ(w, 11.0F);
+}
+
 TEST(Affine, AutoZeroIsTheIntegerZeroElsewhere) {
   GridSpec integer = asymmetric(4), automatic = asymmetric(4);
   automatic.zero = ZeroKind::kAuto;

@@ -33,12 +33,12 @@ std::vector<std::string> problems(std::string_view recipe, std::string_view sche
 }
 
 TEST(Recipe, PrintsOnlyWhatDiffersFromTheDefaults) {
-  EXPECT_EQ(parse("gptq(damp=0.01,act_order=true)").canonical(), "gptq(act_order=true)");
+  EXPECT_EQ(parse("gptq(damp=0.01,act_order=false)").canonical(), "gptq(act_order=false)");
   EXPECT_EQ(parse(" smoothquant( alpha = 0.80 ) | gptq ").canonical(), "smoothquant(alpha=0.8)|gptq");
-  EXPECT_EQ(parse("gptq(static_groups=true,block=64)").canonical(), "gptq(block=64,static_groups=true)");
+  EXPECT_EQ(parse("gptq(static_groups=false,block=64)").canonical(), "gptq(block=64,static_groups=false)");
   EXPECT_EQ(parse("fp").canonical(), "fp");
   EXPECT_TRUE(parse("fp").baseline());
-  for (const char* text : {"fp", "rtn", "gptq(act_order=true)", "awq|rtn", "smoothquant(alpha=0.8)|gptq"}) {
+  for (const char* text : {"fp", "rtn", "gptq(act_order=false)", "awq|rtn", "smoothquant(alpha=0.8)|gptq"}) {
     EXPECT_EQ(parse(parse(text).canonical()), parse(text));
     EXPECT_EQ(parse(text).canonical(), text);
   }
@@ -51,7 +51,7 @@ TEST(Recipe, CompletesTransformsWithRtn) {
 }
 
 TEST(Recipe, IdentityHoldsEveryParameterAndVersion) {
-  EXPECT_THAT(parse("gptq").identity(), AllOf(HasSubstr("gptq@"), HasSubstr("damp=0.01"), HasSubstr("act_order=false")));
+  EXPECT_THAT(parse("gptq").identity(), AllOf(HasSubstr("gptq@"), HasSubstr("damp=0.01"), HasSubstr("act_order=true")));
   EXPECT_EQ(parse("gptq").identity(), parse("gptq(block=128)").identity());
   EXPECT_NE(parse("gptq").identity(), parse("gptq(block=64)").identity());
 }
