@@ -22,24 +22,28 @@ struct Share {
 
 Json shares_json(const std::map<std::string, Share>& shares, int64_t total) {
   std::vector<std::pair<std::string, Share>> order(shares.begin(), shares.end());
-  std::ranges::stable_sort(order, [](const auto& a, const auto& b) { return a.second.parameters > b.second.parameters; });
+  std::ranges::stable_sort(
+      order, [](const auto& a, const auto& b) { return a.second.parameters > b.second.parameters; });
   Json out = Json::array();
   for (const auto& [dtype, share] : order) {
-    out.push_back({{"type", dtype},
-                   {"tensors", share.tensors},
-                   {"parameters", share.parameters},
-                   {"share", static_cast<double>(share.parameters) / static_cast<double>(std::max<int64_t>(total, 1))},
-                   {"bytes", share.bytes}});
+    out.push_back(
+        {{"type", dtype},
+         {"tensors", share.tensors},
+         {"parameters", share.parameters},
+         {"share", static_cast<double>(share.parameters) / static_cast<double>(std::max<int64_t>(total, 1))},
+         {"bytes", share.bytes}});
   }
   return out;
 }
 
-/// "Q4_K, groups of 32 (85 %); Q6_K, groups of 16 (15 %)": the grids of the block linears, dominant one first.
+/// "Q4_K, groups of 32 (85 %); Q6_K, groups of 16 (15 %)": the grids of the block linears, dominant one
+/// first.
 std::string weight_grid(const Json& shares) {
   if (shares.size() == 1) return grid_text(shares[0]["type"].get<std::string>());
   std::vector<std::string> parts;
   for (const Json& share : shares) {
-    parts.push_back(fmt::format("{} ({:.0f} %)", grid_text(share["type"].get<std::string>()), 100.0 * share["share"].get<double>()));
+    parts.push_back(fmt::format("{} ({:.0f} %)", grid_text(share["type"].get<std::string>()),
+                                100.0 * share["share"].get<double>()));
   }
   return fmt::format("{}", fmt::join(parts, "; "));
 }
@@ -69,18 +73,22 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
   return it == tensors_.end() ? nullptr : &*it;
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 std::string grid_text(const std::string& dtype) {
   for (uint32_t id = 0; id < 64; ++id) {
     const GgufType* type = gguf_type(id);
-    if (type != nullptr && type->name == dtype && type->group > 0) return fmt::format("{}, groups of {}", dtype, type->group);
+    if (type != nullptr && type->name == dtype && type->group > 0)
+      return fmt::format("{}, groups of {}", dtype, type->group);
   }
   return fmt::format("{}, no grid", dtype);
 }
 
 std::vector<std::string> compare_tensors(const std::vector<ExpectedTensor>& expected, bool gguf_names,
-                                         const std::map<std::string, StoredTensor, std::less<>>& stored, const Family& family) {
+                                         const std::map<std::string, StoredTensor, std::less<>>& stored,
+                                         const Family& family) {
   std::vector<std::string> problems, names;
   std::set<std::string_view> known;
   for (const ExpectedTensor& tensor : expected) {
@@ -126,7 +134,8 @@ Json tensor_facts(const std::vector<TensorInfo>& tensors, const Architecture& ar
   facts["parameters"] = total.parameters;
   facts["linear_parameters"] = linear_total.parameters;
   facts["bytes"] = total.bytes;
-  facts["bits_per_weight"] = 8.0 * static_cast<double>(total.bytes) / static_cast<double>(std::max<int64_t>(total.parameters, 1));
+  facts["bits_per_weight"] =
+      8.0 * static_cast<double>(total.bytes) / static_cast<double>(std::max<int64_t>(total.parameters, 1));
   facts["storage"] = shares_json(all, total.parameters);
   facts["weight_grid"] = weight_grid(shares_json(linear, linear_total.parameters));
   facts["head"] = architecture.tied_embeddings ? "tied to the embedding" : "stored";

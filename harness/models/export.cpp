@@ -17,17 +17,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kTokenizerFiles = {"tokenizer.json",         "tokenizer.model",   "tokenizer_config.json",
-                                        "special_tokens_map.json", "added_tokens.json", "vocab.json",
-                                        "merges.txt",              "chat_template.jinja"};
+constexpr std::array kTokenizerFiles = {"tokenizer.json",
+                                        "tokenizer.model",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.json",
+                                        "merges.txt",
+                                        "chat_template.jinja"};
 
 /// A folder beside the target that disappears unless it is committed.
 class StagedFolder {
  public:
-  explicit StagedFolder(fs::path target) : target_(std::move(target)), staged_(target_.string() + fmt::format(".tmp{}", ::getpid())) {
+  explicit StagedFolder(fs::path target)
+      : target_(std::move(target)), staged_(target_.string() + fmt::format(".tmp{}", ::getpid())) {
     std::error_code error;
     if (fs::exists(target_, error) && (!fs::is_directory(target_, error) || !fs::is_empty(target_, error))) {
-      throw DataError(fmt::format("{}: exists already; expected a new or an empty folder. Choose another or remove it first.", target_.string()));
+      throw DataError(fmt::format(
+          "{}: exists already; expected a new or an empty folder. Choose another or remove it first.",
+          target_.string()));
     }
     fs::create_directories(staged_, error);
     if (error) fail("create", error);
@@ -60,7 +68,9 @@ struct Shard {
   std::vector<const TensorInfo*> tensors;
 };
 
-uint64_t float_bytes(const TensorInfo& tensor) { return static_cast<uint64_t>(tensor.numel()) * sizeof(float); }
+uint64_t float_bytes(const TensorInfo& tensor) {
+  return static_cast<uint64_t>(tensor.numel()) * sizeof(float);
+}
 
 std::vector<Shard> plan_shards(const std::vector<TensorInfo>& tensors, uint64_t max_bytes) {
   std::vector<Shard> shards(1);
@@ -74,12 +84,15 @@ std::vector<Shard> plan_shards(const std::vector<TensorInfo>& tensors, uint64_t 
     filled += float_bytes(tensor);
   }
   for (size_t i = 0; i < shards.size(); ++i) {
-    shards[i].file = shards.size() == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    shards[i].file = shards.size() == 1
+                         ? "model.safetensors"
+                         : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
   }
   return shards;
 }
 
-void write_shard(const fs::path& folder, const Shard& shard, const std::function<std::vector<float>(const TensorInfo&)>& weights,
+void write_shard(const fs::path& folder, const Shard& shard,
+                 const std::function<std::vector<float>(const TensorInfo&)>& weights,
                  const ExportOptions& options) {
   std::vector<SafetensorsLayout> layout;
   for (const TensorInfo* tensor : shard.tensors) layout.push_back({tensor->name, "F32", tensor->shape});
@@ -132,7 +145,8 @@ OrderedJson export_config(const Checkpoint& checkpoint) {
   const Architecture& a = checkpoint.architecture();
   const Family& family = family_of_model_type(a.family, checkpoint.source().path.string());
   OrderedJson json = OrderedJson::object();
-  if (checkpoint.source().kind == SourceKind::kHuggingFace) json = ConfigReader(checkpoint.source().path / "config.json").json();
+  if (checkpoint.source().kind == SourceKind::kHuggingFace)
+    json = ConfigReader(checkpoint.source().path / "config.json").json();
   json["architectures"] = {hf_class_of(a.family)};
   json["model_type"] = a.family;
   json["vocab_size"] = a.vocab_size;
@@ -157,10 +171,11 @@ OrderedJson export_config(const Checkpoint& checkpoint) {
 }
 
 ExportReport export_hugging_face(const Checkpoint& checkpoint, const fs::path& folder,
-                                 const std::function<std::vector<float>(const TensorInfo&)>& weights, const ExportOptions& options) {
+                                 const std::function<std::vector<float>(const TensorInfo&)>& weights,
+                                 const ExportOptions& options) {
   fs::path target = fs::absolute(folder).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();  // "out/" is "out"
-  const OrderedJson config = export_config(checkpoint);  // before any work: it may be impossible
+  const OrderedJson config = export_config(checkpoint);       // before any work: it may be impossible
   StagedFolder staged(target);
   ExportReport report;
   write_file_atomically(staged.path() / "config.json", config.dump(2) + "\n");
@@ -170,7 +185,8 @@ ExportReport export_hugging_face(const Checkpoint& checkpoint, const fs::path& f
   const auto shards = plan_shards(checkpoint.tensors(), options.max_shard_bytes);
   for (const Shard& shard : shards) write_shard(staged.path(), shard, weights, options);
   if (shards.size() > 1) write_index(staged.path(), shards, report.weight_bytes);
-  for (const auto& entry : fs::directory_iterator(staged.path())) report.files.push_back(entry.path().filename().string());
+  for (const auto& entry : fs::directory_iterator(staged.path()))
+    report.files.push_back(entry.path().filename().string());
   std::ranges::sort(report.files);
   staged.commit();
   return report;

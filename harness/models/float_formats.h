@@ -1,4 +1,5 @@
-// Small float formats widened to float32, exactly. Written without branches so that loops over them vectorise.
+// Small float formats widened to float32, exactly. Written without branches so that loops over them
+// vectorise.
 #pragma once
 
 #include <bit>
@@ -10,10 +11,12 @@ namespace qbench::models {
 inline float widen_f16(uint16_t half) {
   const uint32_t sign = (uint32_t{half} & 0x8000U) << 16;
   const uint32_t magnitude = uint32_t{half} & 0x7FFFU;
-  // Normal numbers and infinities: shift into place and move the exponent bias from 15 to 127 (255 for infinity and NaN).
+  // Normal numbers and infinities: shift into place and move the exponent bias from 15 to 127 (255 for
+  // infinity and NaN).
   const uint32_t special = 0U - uint32_t{magnitude >= 0x7C00U};  // all ones or all zeros
   const uint32_t normal = (magnitude << 13) + ((127U - 15U) << 23) + (special & ((128U - 16U) << 23));
-  // Subnormals are multiples of 2^-24; 0.5 + k * 2^-24 has k in its mantissa, so subtracting 0.5 gives the value.
+  // Subnormals are multiples of 2^-24; 0.5 + k * 2^-24 has k in its mantissa, so subtracting 0.5 gives the
+  // value.
   const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(0x3F000000U | magnitude) - 0.5F);
   const uint32_t small = 0U - uint32_t{magnitude < 0x0400U};
   return std::bit_cast<float>(sign | (small & subnormal) | (~small & normal));

@@ -16,41 +16,84 @@ namespace {
 
 // Block layouts as ggml stores them: packed, little-endian, fp16 scales as raw bits.
 #pragma pack(push, 1)
-struct BlockQ4_0 { uint16_t d; uint8_t qs[16]; };
-struct BlockQ4_1 { uint16_t d, m; uint8_t qs[16]; };
-struct BlockQ5_0 { uint16_t d; uint32_t qh; uint8_t qs[16]; };
-struct BlockQ5_1 { uint16_t d, m; uint32_t qh; uint8_t qs[16]; };
-struct BlockQ8_0 { uint16_t d; int8_t qs[32]; };
-struct BlockQ2K { uint8_t scales[16], qs[64]; uint16_t d, dmin; };
-struct BlockQ3K { uint8_t hmask[32], qs[64], scales[12]; uint16_t d; };
-struct BlockQ4K { uint16_t d, dmin; uint8_t scales[12], qs[128]; };
-struct BlockQ5K { uint16_t d, dmin; uint8_t scales[12], qh[32], qs[128]; };
-struct BlockQ6K { uint8_t ql[128], qh[64]; int8_t scales[16]; uint16_t d; };
-struct BlockF32 { float value; };
-struct BlockF16 { uint16_t value; };
-struct BlockBF16 { uint16_t value; };
-struct BlockIQ4NL { uint16_t d; uint8_t qs[16]; };
+struct BlockQ4_0 {
+  uint16_t d;
+  uint8_t qs[16];
+};
+struct BlockQ4_1 {
+  uint16_t d, m;
+  uint8_t qs[16];
+};
+struct BlockQ5_0 {
+  uint16_t d;
+  uint32_t qh;
+  uint8_t qs[16];
+};
+struct BlockQ5_1 {
+  uint16_t d, m;
+  uint32_t qh;
+  uint8_t qs[16];
+};
+struct BlockQ8_0 {
+  uint16_t d;
+  int8_t qs[32];
+};
+struct BlockQ2K {
+  uint8_t scales[16], qs[64];
+  uint16_t d, dmin;
+};
+struct BlockQ3K {
+  uint8_t hmask[32], qs[64], scales[12];
+  uint16_t d;
+};
+struct BlockQ4K {
+  uint16_t d, dmin;
+  uint8_t scales[12], qs[128];
+};
+struct BlockQ5K {
+  uint16_t d, dmin;
+  uint8_t scales[12], qh[32], qs[128];
+};
+struct BlockQ6K {
+  uint8_t ql[128], qh[64];
+  int8_t scales[16];
+  uint16_t d;
+};
+struct BlockF32 {
+  float value;
+};
+struct BlockF16 {
+  uint16_t value;
+};
+struct BlockBF16 {
+  uint16_t value;
+};
+struct BlockIQ4NL {
+  uint16_t d;
+  uint8_t qs[16];
+};
 #pragma pack(pop)
 
-constexpr std::array<int8_t, 16> kIq4NlCodes = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr std::array<int8_t, 16> kIq4NlCodes = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                1,    13,   25,  38,  53,  69,  89,  113};
 
 constexpr std::array kTypes = {
-    GgufType{0, "F32", 1, 4, 0, true},          GgufType{1, "F16", 1, 2, 0, true},
-    GgufType{2, "Q4_0", 32, 18, 32, true},      GgufType{3, "Q4_1", 32, 20, 32, true},
-    GgufType{6, "Q5_0", 32, 22, 32, true},      GgufType{7, "Q5_1", 32, 24, 32, true},
-    GgufType{8, "Q8_0", 32, 34, 32, true},      GgufType{9, "Q8_1", 32, 40, 32, false},
-    GgufType{10, "Q2_K", 256, 84, 16, true},    GgufType{11, "Q3_K", 256, 110, 16, true},
-    GgufType{12, "Q4_K", 256, 144, 32, true},   GgufType{13, "Q5_K", 256, 176, 32, true},
-    GgufType{14, "Q6_K", 256, 210, 16, true},   GgufType{15, "Q8_K", 256, 292, 256, false},
+    GgufType{0, "F32", 1, 4, 0, true},           GgufType{1, "F16", 1, 2, 0, true},
+    GgufType{2, "Q4_0", 32, 18, 32, true},       GgufType{3, "Q4_1", 32, 20, 32, true},
+    GgufType{6, "Q5_0", 32, 22, 32, true},       GgufType{7, "Q5_1", 32, 24, 32, true},
+    GgufType{8, "Q8_0", 32, 34, 32, true},       GgufType{9, "Q8_1", 32, 40, 32, false},
+    GgufType{10, "Q2_K", 256, 84, 16, true},     GgufType{11, "Q3_K", 256, 110, 16, true},
+    GgufType{12, "Q4_K", 256, 144, 32, true},    GgufType{13, "Q5_K", 256, 176, 32, true},
+    GgufType{14, "Q6_K", 256, 210, 16, true},    GgufType{15, "Q8_K", 256, 292, 256, false},
     GgufType{16, "IQ2_XXS", 256, 66, 32, false}, GgufType{17, "IQ2_XS", 256, 74, 16, false},
     GgufType{18, "IQ3_XXS", 256, 98, 32, false}, GgufType{19, "IQ1_S", 256, 50, 32, false},
-    GgufType{20, "IQ4_NL", 32, 18, 32, true},   GgufType{21, "IQ3_S", 256, 110, 32, false},
-    GgufType{22, "IQ2_S", 256, 82, 16, false},  GgufType{23, "IQ4_XS", 256, 136, 32, false},
-    GgufType{24, "I8", 1, 1, 0, false},         GgufType{25, "I16", 1, 2, 0, false},
-    GgufType{26, "I32", 1, 4, 0, false},        GgufType{27, "I64", 1, 8, 0, false},
-    GgufType{28, "F64", 1, 8, 0, false},        GgufType{29, "IQ1_M", 256, 56, 16, false},
-    GgufType{30, "BF16", 1, 2, 0, true},        GgufType{34, "TQ1_0", 256, 54, 256, false},
-    GgufType{35, "TQ2_0", 256, 66, 256, false}, GgufType{39, "MXFP4", 32, 17, 32, false},
+    GgufType{20, "IQ4_NL", 32, 18, 32, true},    GgufType{21, "IQ3_S", 256, 110, 32, false},
+    GgufType{22, "IQ2_S", 256, 82, 16, false},   GgufType{23, "IQ4_XS", 256, 136, 32, false},
+    GgufType{24, "I8", 1, 1, 0, false},          GgufType{25, "I16", 1, 2, 0, false},
+    GgufType{26, "I32", 1, 4, 0, false},         GgufType{27, "I64", 1, 8, 0, false},
+    GgufType{28, "F64", 1, 8, 0, false},         GgufType{29, "IQ1_M", 256, 56, 16, false},
+    GgufType{30, "BF16", 1, 2, 0, true},         GgufType{34, "TQ1_0", 256, 54, 256, false},
+    GgufType{35, "TQ2_0", 256, 66, 256, false},  GgufType{39, "MXFP4", 32, 17, 32, false},
 };
 
 /// 6-bit scales and minimums of Q4_K and Q5_K: eight of each in twelve bytes.
@@ -80,7 +123,8 @@ std::array<float, 16> unpack_q3_scales(const uint8_t (&packed)[12]) {
   return out;
 }
 
-// decode(block, out): the weights of one block. step(block, i): the grid step of weight i's group, for quantization_cells.
+// decode(block, out): the weights of one block. step(block, i): the grid step of weight i's group, for
+// quantization_cells.
 void decode(const BlockF32& b, float* out) { *out = b.value; }
 void decode(const BlockF16& b, float* out) { *out = widen_f16(b.value); }
 void decode(const BlockBF16& b, float* out) { *out = widen_bf16(b.value); }
@@ -158,7 +202,9 @@ void decode(const BlockQ3K& b, float* out) {
     }
   }
 }
-float step(const BlockQ3K& b, int i) { return widen_f16(b.d) * unpack_q3_scales(b.scales)[static_cast<size_t>(i / 16)]; }
+float step(const BlockQ3K& b, int i) {
+  return widen_f16(b.d) * unpack_q3_scales(b.scales)[static_cast<size_t>(i / 16)];
+}
 
 void decode(const BlockQ4K& b, float* out) {
   const float d = widen_f16(b.d), dmin = widen_f16(b.dmin);
@@ -167,10 +213,13 @@ void decode(const BlockQ4K& b, float* out) {
     const float scale = d * s.scale[group], min = dmin * s.min[group];
     const uint8_t* qs = b.qs + group / 2 * 32;
     const int shift = static_cast<int>(group % 2) * 4;
-    for (size_t i = 0; i < 32; ++i) out[group * 32 + i] = scale * static_cast<float>((qs[i] >> shift) & 0x0F) - min;
+    for (size_t i = 0; i < 32; ++i)
+      out[group * 32 + i] = scale * static_cast<float>((qs[i] >> shift) & 0x0F) - min;
   }
 }
-float step(const BlockQ4K& b, int i) { return widen_f16(b.d) * unpack_scale_min(b.scales).scale[static_cast<size_t>(i / 32)]; }
+float step(const BlockQ4K& b, int i) {
+  return widen_f16(b.d) * unpack_scale_min(b.scales).scale[static_cast<size_t>(i / 32)];
+}
 
 void decode(const BlockQ5K& b, float* out) {
   const float d = widen_f16(b.d), dmin = widen_f16(b.dmin);
@@ -185,15 +234,19 @@ void decode(const BlockQ5K& b, float* out) {
     }
   }
 }
-float step(const BlockQ5K& b, int i) { return widen_f16(b.d) * unpack_scale_min(b.scales).scale[static_cast<size_t>(i / 32)]; }
+float step(const BlockQ5K& b, int i) {
+  return widen_f16(b.d) * unpack_scale_min(b.scales).scale[static_cast<size_t>(i / 32)];
+}
 
 void decode(const BlockQ6K& b, float* out) {
   const float d = widen_f16(b.d);
-  for (int part = 0; part < 8; ++part) {  // 32 weights each: low nibbles from one half of ql, two bits from qh
+  for (int part = 0; part < 8;
+       ++part) {  // 32 weights each: low nibbles from one half of ql, two bits from qh
     const uint8_t* ql = b.ql + part / 4 * 64 + part % 2 * 32;
     const uint8_t* qh = b.qh + part / 4 * 32;
     const int low_shift = part % 4 / 2 * 4, high_shift = part % 4 * 2;
-    const float scales[2] = {d * static_cast<float>(b.scales[part * 2]), d * static_cast<float>(b.scales[part * 2 + 1])};
+    const float scales[2] = {d * static_cast<float>(b.scales[part * 2]),
+                             d * static_cast<float>(b.scales[part * 2 + 1])};
     for (int half = 0; half < 2; ++half) {
       for (int i = half * 16; i < half * 16 + 16; ++i) {
         const int code = ((ql[i] >> low_shift) & 0x0F) | (((qh[i] >> high_shift) & 3) << 4);
@@ -257,7 +310,8 @@ void cells_iq4_nl(std::span<const std::byte> bytes, std::span<float> below, std:
 void check_sizes(const GgufType& type, size_t bytes, size_t weights) {
   QB_CHECK(type.readable, std::string(type.name));
   const auto per_block = static_cast<size_t>(type.block_weights);
-  QB_CHECK(weights % per_block == 0 && weights / per_block * type.block_bytes == bytes, std::string(type.name));
+  QB_CHECK(weights % per_block == 0 && weights / per_block * type.block_bytes == bytes,
+           std::string(type.name));
 }
 
 }  // namespace
@@ -278,21 +332,36 @@ std::string readable_gguf_types() {
 void dequantize(const GgufType& type, std::span<const std::byte> blocks, std::span<float> out) {
   check_sizes(type, blocks.size(), out.size());
   switch (type.id) {
-    case 0: return decode_all<BlockF32, 1>(blocks, out);
-    case 1: return decode_all<BlockF16, 1>(blocks, out);
-    case 2: return decode_all<BlockQ4_0, 32>(blocks, out);
-    case 3: return decode_all<BlockQ4_1, 32>(blocks, out);
-    case 6: return decode_all<BlockQ5_0, 32>(blocks, out);
-    case 7: return decode_all<BlockQ5_1, 32>(blocks, out);
-    case 8: return decode_all<BlockQ8_0, 32>(blocks, out);
-    case 10: return decode_all<BlockQ2K, 256>(blocks, out);
-    case 11: return decode_all<BlockQ3K, 256>(blocks, out);
-    case 12: return decode_all<BlockQ4K, 256>(blocks, out);
-    case 13: return decode_all<BlockQ5K, 256>(blocks, out);
-    case 14: return decode_all<BlockQ6K, 256>(blocks, out);
-    case 20: return decode_all<BlockIQ4NL, 32>(blocks, out);
-    case 30: return decode_all<BlockBF16, 1>(blocks, out);
-    default: check_failed("readable type has a decoder", std::string(type.name));
+    case 0:
+      return decode_all<BlockF32, 1>(blocks, out);
+    case 1:
+      return decode_all<BlockF16, 1>(blocks, out);
+    case 2:
+      return decode_all<BlockQ4_0, 32>(blocks, out);
+    case 3:
+      return decode_all<BlockQ4_1, 32>(blocks, out);
+    case 6:
+      return decode_all<BlockQ5_0, 32>(blocks, out);
+    case 7:
+      return decode_all<BlockQ5_1, 32>(blocks, out);
+    case 8:
+      return decode_all<BlockQ8_0, 32>(blocks, out);
+    case 10:
+      return decode_all<BlockQ2K, 256>(blocks, out);
+    case 11:
+      return decode_all<BlockQ3K, 256>(blocks, out);
+    case 12:
+      return decode_all<BlockQ4K, 256>(blocks, out);
+    case 13:
+      return decode_all<BlockQ5K, 256>(blocks, out);
+    case 14:
+      return decode_all<BlockQ6K, 256>(blocks, out);
+    case 20:
+      return decode_all<BlockIQ4NL, 32>(blocks, out);
+    case 30:
+      return decode_all<BlockBF16, 1>(blocks, out);
+    default:
+      check_failed("readable type has a decoder", std::string(type.name));
   }
 }
 
@@ -301,17 +370,28 @@ void quantization_cells(const GgufType& type, std::span<const std::byte> blocks,
   check_sizes(type, blocks.size(), below.size());
   QB_CHECK(below.size() == above.size(), std::string(type.name));
   switch (type.id) {
-    case 2: return cells_all<BlockQ4_0>(blocks, below, above);
-    case 3: return cells_all<BlockQ4_1>(blocks, below, above);
-    case 6: return cells_all<BlockQ5_0>(blocks, below, above);
-    case 7: return cells_all<BlockQ5_1>(blocks, below, above);
-    case 8: return cells_all<BlockQ8_0>(blocks, below, above);
-    case 10: return cells_all<BlockQ2K>(blocks, below, above);
-    case 11: return cells_all<BlockQ3K>(blocks, below, above);
-    case 12: return cells_all<BlockQ4K>(blocks, below, above);
-    case 13: return cells_all<BlockQ5K>(blocks, below, above);
-    case 14: return cells_all<BlockQ6K>(blocks, below, above);
-    case 20: return cells_iq4_nl(blocks, below, above);
+    case 2:
+      return cells_all<BlockQ4_0>(blocks, below, above);
+    case 3:
+      return cells_all<BlockQ4_1>(blocks, below, above);
+    case 6:
+      return cells_all<BlockQ5_0>(blocks, below, above);
+    case 7:
+      return cells_all<BlockQ5_1>(blocks, below, above);
+    case 8:
+      return cells_all<BlockQ8_0>(blocks, below, above);
+    case 10:
+      return cells_all<BlockQ2K>(blocks, below, above);
+    case 11:
+      return cells_all<BlockQ3K>(blocks, below, above);
+    case 12:
+      return cells_all<BlockQ4K>(blocks, below, above);
+    case 13:
+      return cells_all<BlockQ5K>(blocks, below, above);
+    case 14:
+      return cells_all<BlockQ6K>(blocks, below, above);
+    case 20:
+      return cells_iq4_nl(blocks, below, above);
     default:  // plain floats have no cells
       std::ranges::fill(below, 0.0F);
       std::ranges::fill(above, 0.0F);

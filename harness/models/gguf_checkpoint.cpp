@@ -23,7 +23,8 @@ uint64_t scatter(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// FNV-1a of the tensor's name, mixed with the seed: the stream of a tensor does not depend on what was read before.
+/// FNV-1a of the tensor's name, mixed with the seed: the stream of a tensor does not depend on what was read
+/// before.
 uint64_t noise_stream(std::string_view name, uint64_t seed) {
   uint64_t hash = 0xCBF29CE484222325U;
   for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3U;
@@ -55,7 +56,8 @@ class GgufCheckpoint final : public Checkpoint {
   void read(std::string_view name, std::span<float> out) const override {
     const auto it = std::ranges::find(tensors_, name, &TensorInfo::name);
     if (it == tensors_.end()) {
-      throw DataError(fmt::format("{}: there is no tensor \"{}\" in this {} model", source_.path.string(), name, architecture_.family));
+      throw DataError(fmt::format("{}: there is no tensor \"{}\" in this {} model", source_.path.string(),
+                                  name, architecture_.family));
     }
     QB_CHECK(out.size() == static_cast<size_t>(it->numel()), std::string(name));
     const Stored& stored = stored_[static_cast<size_t>(it - tensors_.begin())];
@@ -66,7 +68,9 @@ class GgufCheckpoint final : public Checkpoint {
 
   std::string content_hash() const override {
     Hasher hasher;
-    hasher.field("gguf").field(architecture_json(architecture_).dump()).field(sha256_file_cached(file_.path(), qbench_home()));
+    hasher.field("gguf")
+        .field(architecture_json(architecture_).dump())
+        .field(sha256_file_cached(file_.path(), qbench_home()));
     hasher.field(dequantize_text());
     return hasher.hex();
   }
@@ -76,7 +80,8 @@ class GgufCheckpoint final : public Checkpoint {
     facts["container"] = fmt::format("gguf v{}", file_.version());
     facts["dequantize"] = dequantize_text();
     if (source_.dequantize == Dequantize::kDither) {
-      facts["weight_grid"] = fmt::format("dithered inside the cells of {} (seed {})", facts["weight_grid"].get<std::string>(), source_.dither_seed);
+      facts["weight_grid"] = fmt::format("dithered inside the cells of {} (seed {})",
+                                         facts["weight_grid"].get<std::string>(), source_.dither_seed);
     }
     return facts;
   }
@@ -89,7 +94,8 @@ class GgufCheckpoint final : public Checkpoint {
   };
 
   std::string dequantize_text() const {
-    return source_.dequantize == Dequantize::kDither ? fmt::format("dither(seed={})", source_.dither_seed) : std::string("exact");
+    return source_.dequantize == Dequantize::kDither ? fmt::format("dither(seed={})", source_.dither_seed)
+                                                     : std::string("exact");
   }
 
   void map_tensors(std::vector<std::string>& problems) {
@@ -104,11 +110,14 @@ class GgufCheckpoint final : public Checkpoint {
     }
   }
 
-  void add_tensor(const ExpectedTensor& expected, const GgufTensor& tensor, std::vector<std::string>& problems) {
+  void add_tensor(const ExpectedTensor& expected, const GgufTensor& tensor,
+                  std::vector<std::string>& problems) {
     const GgufType* type = gguf_type(tensor.type);
     if (!type->readable) {
-      problems.push_back(fmt::format("tensor \"{}\" is stored as {}, which cannot be read; supported are {}. Use another quantization of the model.",
-                                     tensor.name, type->name, readable_gguf_types()));
+      problems.push_back(
+          fmt::format("tensor \"{}\" is stored as {}, which cannot be read; supported are {}. Use another "
+                      "quantization of the model.",
+                      tensor.name, type->name, readable_gguf_types()));
     }
     int64_t heads = 0;
     if (family_->gguf_interleaves_heads && expected.heads != HeadRows::kNone) {
@@ -118,14 +127,16 @@ class GgufCheckpoint final : public Checkpoint {
     stored_.push_back({&tensor, type, heads});
   }
 
-  /// Row r of the Hugging Face layout is row source_row(r) of the file: converters store rotary pairs next to each other.
+  /// Row r of the Hugging Face layout is row source_row(r) of the file: converters store rotary pairs next to
+  /// each other.
   static int64_t source_row(int64_t row, int64_t rows, int64_t heads) {
     const int64_t head_rows = rows / heads, half = head_rows / 2;
     const int64_t head = row / head_rows, within = row % head_rows;
     return head * head_rows + (within % half) * 2 + within / half;
   }
 
-  /// Calls visit(bytes of the row(s), offset of the first weight, weights) so that the weights arrive in Hugging Face order.
+  /// Calls visit(bytes of the row(s), offset of the first weight, weights) so that the weights arrive in
+  /// Hugging Face order.
   template <class Visit>
   void for_each_run(const Stored& stored, Visit visit) const {
     const auto bytes = file_.bytes(*stored.tensor);
@@ -135,7 +146,8 @@ class GgufCheckpoint final : public Checkpoint {
     const size_t row_bytes = bytes.size() / static_cast<size_t>(rows);
     for (int64_t row = 0; row < rows; ++row) {
       const auto from = static_cast<size_t>(source_row(row, rows, stored.heads));
-      visit(bytes.subspan(from * row_bytes, row_bytes), static_cast<size_t>(row * width), static_cast<size_t>(width));
+      visit(bytes.subspan(from * row_bytes, row_bytes), static_cast<size_t>(row * width),
+            static_cast<size_t>(width));
     }
   }
 
@@ -162,19 +174,21 @@ class GgufCheckpoint final : public Checkpoint {
     });
   }
 
-  /// rope_freqs holds divisors of the inverse frequencies. Llama 3's are recognised as the rule they were made with, so that
-  /// the model can be written as a Hugging Face folder; others are kept as they are.
+  /// rope_freqs holds divisors of the inverse frequencies. Llama 3's are recognised as the rule they were
+  /// made with, so that the model can be written as a Hugging Face folder; others are kept as they are.
   void read_rope_divisors() {
     const GgufTensor* tensor = file_.find_tensor(kRopeFreqs);
     if (tensor == nullptr) return;
     const auto half = static_cast<size_t>(architecture_.head_dim / 2);
     if (tensor->type != 0 || tensor->shape != std::vector<int64_t>{static_cast<int64_t>(half)}) {
-      throw DataError(fmt::format("{}: tensor \"{}\" has shape {}; expected [{}] of F32", source_.path.string(), kRopeFreqs, shape_text(tensor->shape), half));
+      throw DataError(fmt::format("{}: tensor \"{}\" has shape {}; expected [{}] of F32",
+                                  source_.path.string(), kRopeFreqs, shape_text(tensor->shape), half));
     }
     std::vector<float> divisors(half);
     dequantize(*gguf_type(0), file_.bytes(*tensor), divisors);
     if (!std::ranges::all_of(divisors, [](float d) { return std::isfinite(d) && d > 0; })) {
-      throw DataError(fmt::format("{}: tensor \"{}\" holds values that are not positive", source_.path.string(), kRopeFreqs));
+      throw DataError(fmt::format("{}: tensor \"{}\" holds values that are not positive",
+                                  source_.path.string(), kRopeFreqs));
     }
     architecture_.rope.divisors = divisors;
     if (architecture_.rope.kind == RopeKind::kDefault) recognise_llama3();
@@ -202,6 +216,8 @@ class GgufCheckpoint final : public Checkpoint {
 
 }  // namespace
 
-std::unique_ptr<Checkpoint> open_gguf(const ModelSource& source) { return std::make_unique<GgufCheckpoint>(source); }
+std::unique_ptr<Checkpoint> open_gguf(const ModelSource& source) {
+  return std::make_unique<GgufCheckpoint>(source);
+}
 
 }  // namespace qbench::models

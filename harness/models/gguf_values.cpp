@@ -7,9 +7,11 @@
 namespace qbench::models {
 namespace {
 
-[[noreturn]] void wrong_type(const GgufFile& file, std::string_view key, const GgufValue& found, std::string_view expected) {
-  throw DataError(fmt::format("{}: {}: holds {}; expected {}. The file was written by an unusual converter; use another one.",
-                              file.path().string(), key, found.type, expected));
+[[noreturn]] void wrong_type(const GgufFile& file, std::string_view key, const GgufValue& found,
+                             std::string_view expected) {
+  throw DataError(fmt::format(
+      "{}: {}: holds {}; expected {}. The file was written by an unusual converter; use another one.",
+      file.path().string(), key, found.type, expected));
 }
 
 template <class T>
@@ -17,8 +19,8 @@ T required(const GgufFile& file, std::string_view key, std::optional<T> value, s
   if (value) return std::move(*value);
   std::vector<std::string> keys;
   for (const auto& [name, unused] : file.values()) keys.push_back(name);
-  throw DataError(fmt::format("{}: there is no metadata key \"{}\" ({}).{}", file.path().string(), key, expected,
-                              did_you_mean(key, keys)));
+  throw DataError(fmt::format("{}: there is no metadata key \"{}\" ({}).{}", file.path().string(), key,
+                              expected, did_you_mean(key, keys)));
 }
 
 /// The value as T, an empty array of any type as an empty T, nullopt if the key is absent.
@@ -59,7 +61,9 @@ std::optional<std::string> GgufFile::maybe_string(std::string_view key) const {
 std::optional<int64_t> GgufFile::maybe_integer(std::string_view key) const {
   return scalar<int64_t>(*this, key, "an integer");
 }
-std::optional<bool> GgufFile::maybe_boolean(std::string_view key) const { return scalar<bool>(*this, key, "a bool"); }
+std::optional<bool> GgufFile::maybe_boolean(std::string_view key) const {
+  return scalar<bool>(*this, key, "a bool");
+}
 std::optional<double> GgufFile::maybe_number(std::string_view key) const {
   const GgufValue* found = find(key);
   if (found != nullptr && std::holds_alternative<int64_t>(found->value)) {
@@ -84,10 +88,18 @@ std::optional<std::vector<float>> GgufFile::maybe_floats(std::string_view key) c
   return std::vector<float>(values->begin(), values->end());
 }
 
-std::string GgufFile::string(std::string_view key) const { return required(*this, key, maybe_string(key), "a string"); }
-int64_t GgufFile::integer(std::string_view key) const { return required(*this, key, maybe_integer(key), "an integer"); }
-double GgufFile::number(std::string_view key) const { return required(*this, key, maybe_number(key), "a number"); }
-bool GgufFile::boolean(std::string_view key) const { return required(*this, key, maybe_boolean(key), "a bool"); }
+std::string GgufFile::string(std::string_view key) const {
+  return required(*this, key, maybe_string(key), "a string");
+}
+int64_t GgufFile::integer(std::string_view key) const {
+  return required(*this, key, maybe_integer(key), "an integer");
+}
+double GgufFile::number(std::string_view key) const {
+  return required(*this, key, maybe_number(key), "a number");
+}
+bool GgufFile::boolean(std::string_view key) const {
+  return required(*this, key, maybe_boolean(key), "a bool");
+}
 std::vector<std::string> GgufFile::strings(std::string_view key) const {
   return required(*this, key, maybe_strings(key), "an array of strings");
 }

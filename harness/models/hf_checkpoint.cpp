@@ -38,7 +38,8 @@ class HfCheckpoint final : public Checkpoint {
   void read(std::string_view name, std::span<float> out) const override {
     const TensorInfo* info = Checkpoint::find(name);
     if (info == nullptr) {
-      throw DataError(fmt::format("{}: there is no tensor \"{}\" in this {} model", source_.path.string(), name, architecture_.family));
+      throw DataError(fmt::format("{}: there is no tensor \"{}\" in this {} model", source_.path.string(),
+                                  name, architecture_.family));
     }
     QB_CHECK(out.size() == static_cast<size_t>(info->numel()), std::string(name));
     const auto* at = weights_.find(name);
@@ -56,9 +57,11 @@ class HfCheckpoint final : public Checkpoint {
   Json facts() const override {
     Json facts = tensor_facts(tensors_, architecture_);
     const size_t files = weights_.files().size();
-    facts["container"] = files == 1 ? std::string("safetensors") : fmt::format("safetensors, {} shards", files);
+    facts["container"] =
+        files == 1 ? std::string("safetensors") : fmt::format("safetensors, {} shards", files);
     facts["dequantize"] = "exact";
-    if (head_undeclared_) facts["head"] = "tied to the embedding (no lm_head.weight stored, config.json does not say)";
+    if (head_undeclared_)
+      facts["head"] = "tied to the embedding (no lm_head.weight stored, config.json does not say)";
     return facts;
   }
 
@@ -66,7 +69,8 @@ class HfCheckpoint final : public Checkpoint {
   static const std::filesystem::path& check_folder(const std::filesystem::path& folder) {
     std::error_code ignored;
     if (!std::filesystem::exists(folder / "config.json", ignored)) {
-      throw DataError(fmt::format("{}: there is no config.json; expected a Hugging Face model folder", folder.string()));
+      throw DataError(
+          fmt::format("{}: there is no config.json; expected a Hugging Face model folder", folder.string()));
     }
     return folder;
   }
@@ -75,10 +79,14 @@ class HfCheckpoint final : public Checkpoint {
     ConfigReader config(path);
     const std::string type = config.string("model_type", "");
     config.finish();
-    if (type.empty()) throw DataError(fmt::format("{}: model_type: is missing; expected the name of a model family", path.string()));
+    if (type.empty())
+      throw DataError(
+          fmt::format("{}: model_type: is missing; expected the name of a model family", path.string()));
     const Family& family = family_of_model_type(type, path.string());
     if (config.has("quantization_config")) {
-      config.problem("quantization_config: the weights are stored quantized, which cannot be read; use the unquantized checkpoint");
+      config.problem(
+          "quantization_config: the weights are stored quantized, which cannot be read; use the unquantized "
+          "checkpoint");
     }
     architecture_.family = family.model_type;
     family.read_config(config, architecture_);
@@ -99,7 +107,8 @@ class HfCheckpoint final : public Checkpoint {
       problems.push_back(fmt::format("{}: tensor \"{}\" is stored as {}; expected F32, BF16, F16 or F64",
                                      at->file->path().filename().string(), expected.name, at->entry->dtype));
     }
-    tensors_.push_back({expected.name, at->entry->dtype, at->entry->shape, at->entry->end - at->entry->begin});
+    tensors_.push_back(
+        {expected.name, at->entry->dtype, at->entry->shape, at->entry->end - at->entry->begin});
   }
 
   SafetensorsSet weights_;
@@ -110,8 +119,10 @@ class HfCheckpoint final : public Checkpoint {
 
 std::unique_ptr<Checkpoint> open_hugging_face(const ModelSource& source) {
   if (source.dequantize == Dequantize::kDither) {
-    throw ConfigError(fmt::format("{}: dequantize=dither applies to quantized GGUF files; a Hugging Face folder has no quantization cells",
-                                  source.name));
+    throw ConfigError(
+        fmt::format("{}: dequantize=dither applies to quantized GGUF files; a Hugging Face folder has no "
+                    "quantization cells",
+                    source.name));
   }
   return std::make_unique<HfCheckpoint>(source);
 }

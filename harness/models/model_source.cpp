@@ -45,12 +45,14 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
 std::optional<ModelSource> model_at(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) {
-    if (fs::exists(path / "config.json", error)) return ModelSource{"", SourceKind::kHuggingFace, path, Dequantize::kExact, 0};
+    if (fs::exists(path / "config.json", error))
+      return ModelSource{"", SourceKind::kHuggingFace, path, Dequantize::kExact, 0};
     const auto files = gguf_files(path);
     if (files.size() == 1) return ModelSource{"", SourceKind::kGguf, files.front(), Dequantize::kExact, 0};
     return std::nullopt;
   }
-  if (is_gguf(path) && fs::exists(path, error)) return ModelSource{"", SourceKind::kGguf, path, Dequantize::kExact, 0};
+  if (is_gguf(path) && fs::exists(path, error))
+    return ModelSource{"", SourceKind::kGguf, path, Dequantize::kExact, 0};
   return std::nullopt;
 }
 
@@ -75,7 +77,8 @@ fs::path hub_cache() {
   if (const auto cache = environment("HF_HUB_CACHE"); !cache.empty()) return cache;
   if (const auto cache = environment("HUGGINGFACE_HUB_CACHE"); !cache.empty()) return cache;
   if (const auto home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
-  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface" / "hub";
+  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty())
+    return fs::path(cache) / "huggingface" / "hub";
   return fs::path(environment("HOME")) / ".cache" / "huggingface" / "hub";
 }
 
@@ -96,10 +99,12 @@ std::vector<std::string> cached_hub_models(const fs::path& cache) {
 /// Letters, digits and . _ - only, no "..": nothing that could leave the cache folder.
 bool is_hub_word(std::string_view word) {
   return !word.empty() && word.front() != '.' && word.find("..") == std::string_view::npos &&
-         std::ranges::all_of(word, [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-'; });
+         std::ranges::all_of(
+             word, [](unsigned char c) { return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-'; });
 }
 
-/// The snapshot folder of a revision ("main", a tag, or a commit), or of the only snapshot if nothing names one.
+/// The snapshot folder of a revision ("main", a tag, or a commit), or of the only snapshot if nothing names
+/// one.
 std::optional<fs::path> snapshot(const fs::path& repository, const std::string& revision) {
   std::error_code error;
   const fs::path reference = repository / "refs" / revision;
@@ -108,7 +113,8 @@ std::optional<fs::path> snapshot(const fs::path& repository, const std::string& 
     const fs::path folder = repository / "snapshots" / commit;
     if (is_hub_word(commit) && fs::is_directory(folder, error)) return folder;
   }
-  if (fs::is_directory(repository / "snapshots" / revision, error)) return repository / "snapshots" / revision;
+  if (fs::is_directory(repository / "snapshots" / revision, error))
+    return repository / "snapshots" / revision;
   return std::nullopt;
 }
 
@@ -119,20 +125,23 @@ ModelSource resolve_hub(const std::string& name) {
     id.resize(at);
   }
   const size_t slash = id.find('/');
-  if (slash == std::string::npos || !is_hub_word(id.substr(0, slash)) || !is_hub_word(id.substr(slash + 1)) || !is_hub_word(revision)) {
+  if (slash == std::string::npos || !is_hub_word(id.substr(0, slash)) || !is_hub_word(id.substr(slash + 1)) ||
+      !is_hub_word(revision)) {
     throw DataError(fmt::format("model \"{}\": expected hf:org/name or hf:org/name@revision", name));
   }
   const fs::path cache = hub_cache();
-  const fs::path repository = cache / fmt::format("models--{}--{}", id.substr(0, slash), id.substr(slash + 1));
+  const fs::path repository =
+      cache / fmt::format("models--{}--{}", id.substr(0, slash), id.substr(slash + 1));
   const auto folder = snapshot(repository, revision);
   if (folder) {
     if (auto found = model_at(*folder)) return *found;
   }
   const auto known = cached_hub_models(cache);
-  throw DataError(fmt::format("model \"{}\": {} in the local hub cache {}.{} qbench never downloads; get the model with\n"
-                              "  pip install huggingface_hub && hf download {}{}",
-                              name, folder ? "the snapshot " + not_a_model(*folder) : std::string("is not"), cache.string(),
-                              did_you_mean(name, known), id, revision == "main" ? "" : " --revision " + revision));
+  throw DataError(fmt::format(
+      "model \"{}\": {} in the local hub cache {}.{} qbench never downloads; get the model with\n"
+      "  pip install huggingface_hub && hf download {}{}",
+      name, folder ? "the snapshot " + not_a_model(*folder) : std::string("is not"), cache.string(),
+      did_you_mean(name, known), id, revision == "main" ? "" : " --revision " + revision));
 }
 
 // --- the model folder ---
@@ -141,7 +150,9 @@ std::vector<std::string> model_folder_names(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (model_at(entry.path())) names.push_back(is_gguf(entry.path()) ? entry.path().stem().string() : entry.path().filename().string());
+    if (model_at(entry.path()))
+      names.push_back(is_gguf(entry.path()) ? entry.path().stem().string()
+                                            : entry.path().filename().string());
   }
   std::ranges::sort(names);
   return names;
@@ -156,12 +167,14 @@ std::optional<ModelSource> in_model_folder(const fs::path& folder, const std::st
 [[noreturn]] void unknown_model(const std::string& name, const fs::path& folder) {
   const auto known = model_folder_names(folder);
   std::error_code error;
-  const std::string at_path = fs::exists(name, error) ? fmt::format("the path {}", not_a_model(name)) : "there is no such path";
-  throw DataError(fmt::format("model \"{}\": {}, and the model folder {} holds {}.{} Give a folder with config.json, a .gguf file, "
-                              "hf:org/name, or a name of the model folder (QBENCH_HOME sets it; ./quickstart fetches smollm2-135m).",
-                              name, at_path, folder.string(),
-                              known.empty() ? std::string("no models") : fmt::format("{}", fmt::join(known, ", ")),
-                              did_you_mean(name, known)));
+  const std::string at_path =
+      fs::exists(name, error) ? fmt::format("the path {}", not_a_model(name)) : "there is no such path";
+  throw DataError(fmt::format(
+      "model \"{}\": {}, and the model folder {} holds {}.{} Give a folder with config.json, a .gguf file, "
+      "hf:org/name, or a name of the model folder (QBENCH_HOME sets it; ./quickstart fetches smollm2-135m).",
+      name, at_path, folder.string(),
+      known.empty() ? std::string("no models") : fmt::format("{}", fmt::join(known, ", ")),
+      did_you_mean(name, known)));
 }
 
 ModelSource resolve_name(const std::string& name) {
@@ -178,7 +191,8 @@ std::pair<std::string, std::string> split_arguments(const std::string& text) {
   if (open == std::string::npos || open == 0 || !text.ends_with(')')) return {text, ""};
   const std::string arguments = text.substr(open);
   // "my model (copy)" is a path: arguments have a '='.
-  if (arguments.find('=') == std::string::npos && trim(arguments.substr(1, arguments.size() - 2)) != "") return {text, ""};
+  if (arguments.find('=') == std::string::npos && trim(arguments.substr(1, arguments.size() - 2)) != "")
+    return {text, ""};
   return {trim(text.substr(0, open)), arguments};
 }
 
@@ -191,7 +205,8 @@ ModelSource resolve_model(const std::string& text) {
   if (!found) {
     const auto [name, arguments] = split_arguments(whole);
     SourceParams params;
-    if (!arguments.empty()) params = bind_fields<SourceParams>(parse_call("model" + arguments, "model"), "model");
+    if (!arguments.empty())
+      params = bind_fields<SourceParams>(parse_call("model" + arguments, "model"), "model");
     found = resolve_name(name);
     found->dequantize = params.dequantize == "dither" ? Dequantize::kDither : Dequantize::kExact;
     found->dither_seed = static_cast<uint64_t>(params.seed);

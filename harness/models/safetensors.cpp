@@ -26,12 +26,14 @@ struct DtypeInfo {
   uint64_t bits;
 };
 constexpr std::array kDtypes = {
-    DtypeInfo{"BOOL", 8},     DtypeInfo{"F4", 4},           DtypeInfo{"F6_E2M3", 6},     DtypeInfo{"F6_E3M2", 6},
-    DtypeInfo{"U8", 8},       DtypeInfo{"I8", 8},           DtypeInfo{"F8_E5M2", 8},     DtypeInfo{"F8_E4M3", 8},
-    DtypeInfo{"F8_E8M0", 8},  DtypeInfo{"F8_E4M3FNUZ", 8},  DtypeInfo{"F8_E5M2FNUZ", 8}, DtypeInfo{"I16", 16},
-    DtypeInfo{"U16", 16},     DtypeInfo{"F16", 16},         DtypeInfo{"BF16", 16},       DtypeInfo{"I32", 32},
-    DtypeInfo{"U32", 32},     DtypeInfo{"F32", 32},         DtypeInfo{"C64", 64},        DtypeInfo{"F64", 64},
-    DtypeInfo{"I64", 64},     DtypeInfo{"U64", 64},
+    DtypeInfo{"BOOL", 8},        DtypeInfo{"F4", 4},          DtypeInfo{"F6_E2M3", 6},
+    DtypeInfo{"F6_E3M2", 6},     DtypeInfo{"U8", 8},          DtypeInfo{"I8", 8},
+    DtypeInfo{"F8_E5M2", 8},     DtypeInfo{"F8_E4M3", 8},     DtypeInfo{"F8_E8M0", 8},
+    DtypeInfo{"F8_E4M3FNUZ", 8}, DtypeInfo{"F8_E5M2FNUZ", 8}, DtypeInfo{"I16", 16},
+    DtypeInfo{"U16", 16},        DtypeInfo{"F16", 16},        DtypeInfo{"BF16", 16},
+    DtypeInfo{"I32", 32},        DtypeInfo{"U32", 32},        DtypeInfo{"F32", 32},
+    DtypeInfo{"C64", 64},        DtypeInfo{"F64", 64},        DtypeInfo{"I64", 64},
+    DtypeInfo{"U64", 64},
 };
 
 const DtypeInfo* find_dtype(std::string_view name) {
@@ -49,7 +51,8 @@ std::string dtype_names() {
 std::optional<uint64_t> tensor_bytes(const std::vector<int64_t>& shape, uint64_t bits_per_element) {
   uint64_t bits = bits_per_element;
   for (const int64_t dimension : shape) {
-    if (dimension < 0 || __builtin_mul_overflow(bits, static_cast<uint64_t>(dimension), &bits)) return std::nullopt;
+    if (dimension < 0 || __builtin_mul_overflow(bits, static_cast<uint64_t>(dimension), &bits))
+      return std::nullopt;
   }
   return bits % 8 == 0 ? std::optional(bits / 8) : std::nullopt;
 }
@@ -77,8 +80,9 @@ class HeaderParser {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw DataError(fmt::format("{}: {}. The file is damaged or no safetensors file; fetch or write it again.",
-                                map_.path().string(), what));
+    throw DataError(
+        fmt::format("{}: {}. The file is damaged or no safetensors file; fetch or write it again.",
+                    map_.path().string(), what));
   }
   [[noreturn]] void fail(const std::string& tensor, const std::string& what) const {
     fail(fmt::format("tensor \"{}\": {}", tensor, what));
@@ -86,7 +90,8 @@ class HeaderParser {
 
   std::string_view header_text() {
     const auto bytes = map_.bytes();
-    if (bytes.size() < 8) fail(fmt::format("found {} bytes; expected at least the 8 bytes of the header length", bytes.size()));
+    if (bytes.size() < 8)
+      fail(fmt::format("found {} bytes; expected at least the 8 bytes of the header length", bytes.size()));
     uint64_t length = 0;
     std::memcpy(&length, bytes.data(), 8);
     if (length > kMaxHeaderBytes) {
@@ -98,9 +103,11 @@ class HeaderParser {
     data_offset_ = 8 + static_cast<size_t>(length);
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + 8, static_cast<size_t>(length));
     const size_t start = text.find_first_not_of(" \t\r\n");
-    if (start == std::string_view::npos || text[start] != '{') fail("header does not start with '{'; expected a JSON object");
+    if (start == std::string_view::npos || text[start] != '{')
+      fail("header does not start with '{'; expected a JSON object");
     // The JSON library takes a NUL byte for the end of the text.
-    if (text.find('\0') != std::string_view::npos) fail("header holds a NUL byte; expected JSON padded with spaces");
+    if (text.find('\0') != std::string_view::npos)
+      fail("header holds a NUL byte; expected JSON padded with spaces");
     return text;
   }
 
@@ -127,7 +134,8 @@ class HeaderParser {
   void read_metadata(const Json& value) {
     if (!value.is_object()) fail("__metadata__ is no object; expected an object of strings");
     for (const auto& [key, text] : value.items()) {
-      if (!text.is_string()) fail(fmt::format("__metadata__ key \"{}\" holds {}; expected a string", key, text.dump()));
+      if (!text.is_string())
+        fail(fmt::format("__metadata__ key \"{}\" holds {}; expected a string", key, text.dump()));
       metadata.emplace_back(key, text.get<std::string>());
     }
   }
@@ -151,17 +159,20 @@ class HeaderParser {
     entry.name = name;
     const Json& dtype = member(name, value, "dtype");
     const DtypeInfo* info = dtype.is_string() ? find_dtype(dtype.get_ref<const std::string&>()) : nullptr;
-    if (info == nullptr) fail(name, fmt::format("dtype is {}; expected one of {}", dtype.dump(), dtype_names()));
+    if (info == nullptr)
+      fail(name, fmt::format("dtype is {}; expected one of {}", dtype.dump(), dtype_names()));
     entry.dtype = info->name;
     const Json& shape = member(name, value, "shape");
     if (!shape.is_array()) fail(name, "shape is no array");
     for (const Json& dimension : shape) {
       const uint64_t size = unsigned_number(name, dimension, "shape");
-      if (size > static_cast<uint64_t>(INT64_MAX)) fail(name, fmt::format("shape [{}] overflows 64 bits", size));
+      if (size > static_cast<uint64_t>(INT64_MAX))
+        fail(name, fmt::format("shape [{}] overflows 64 bits", size));
       entry.shape.push_back(static_cast<int64_t>(size));
     }
     const Json& offsets = member(name, value, "data_offsets");
-    if (!offsets.is_array() || offsets.size() != 2) fail(name, "data_offsets must be two integers [begin, end]");
+    if (!offsets.is_array() || offsets.size() != 2)
+      fail(name, "data_offsets must be two integers [begin, end]");
     entry.begin = unsigned_number(name, offsets[0], "data_offsets");
     entry.end = unsigned_number(name, offsets[1], "data_offsets");
     check_range(entry, info->bits);
@@ -171,8 +182,8 @@ class HeaderParser {
   void check_range(const SafetensorsEntry& entry, uint64_t bits) const {
     const uint64_t available = map_.bytes().size() - data_offset_;
     if (entry.begin > entry.end || entry.end > available) {
-      fail(entry.name, fmt::format("data_offsets [{}, {}] do not lie in order inside the {} bytes of data", entry.begin,
-                                   entry.end, available));
+      fail(entry.name, fmt::format("data_offsets [{}, {}] do not lie in order inside the {} bytes of data",
+                                   entry.begin, entry.end, available));
     }
     const auto needed = tensor_bytes(entry.shape, bits);
     if (!needed) {
@@ -180,8 +191,9 @@ class HeaderParser {
                                    fmt::join(entry.shape, ", "), entry.dtype));
     }
     if (*needed != entry.end - entry.begin) {
-      fail(entry.name, fmt::format("shape [{}] of {} needs {} bytes, data_offsets give {}", fmt::join(entry.shape, ", "),
-                                   entry.dtype, *needed, entry.end - entry.begin));
+      fail(entry.name,
+           fmt::format("shape [{}] of {} needs {} bytes, data_offsets give {}", fmt::join(entry.shape, ", "),
+                       entry.dtype, *needed, entry.end - entry.begin));
     }
   }
 
@@ -193,8 +205,9 @@ class HeaderParser {
     uint64_t covered = 0;
     for (const SafetensorsEntry& entry : entries) {
       if (entry.begin != covered) {
-        fail(entry.name, fmt::format("data start at byte {}; expected {} ({})", entry.begin, covered,
-                                     entry.begin < covered ? "tensors overlap" : "bytes belong to no tensor"));
+        fail(entry.name,
+             fmt::format("data start at byte {}; expected {} ({})", entry.begin, covered,
+                         entry.begin < covered ? "tensors overlap" : "bytes belong to no tensor"));
       }
       covered = entry.end;
     }
@@ -230,7 +243,8 @@ bool convert_integers(std::string_view dtype, std::span<const std::byte> bytes, 
   if (dtype == "U16") return convert_values<uint16_t>(bytes, out, cast), true;
   if (dtype == "I8") return convert_values<int8_t>(bytes, out, cast), true;
   if (dtype == "U8") return convert_values<uint8_t>(bytes, out, cast), true;
-  if (dtype == "BOOL") return convert_values<uint8_t>(bytes, out, [](uint8_t v) { return static_cast<Out>(v != 0); }), true;
+  if (dtype == "BOOL")
+    return convert_values<uint8_t>(bytes, out, [](uint8_t v) { return static_cast<Out>(v != 0); }), true;
   return false;
 }
 
@@ -241,7 +255,8 @@ bool convert_floats(std::string_view dtype, std::span<const std::byte> bytes, st
   }
   if (dtype == "BF16") return convert_values<uint16_t>(bytes, out, widen_bf16), true;
   if (dtype == "F16") return convert_values<uint16_t>(bytes, out, widen_f16), true;
-  if (dtype == "F64") return convert_values<double>(bytes, out, [](double v) { return static_cast<float>(v); }), true;
+  if (dtype == "F64")
+    return convert_values<double>(bytes, out, [](double v) { return static_cast<float>(v); }), true;
   if (dtype == "F8_E4M3") return convert_values<uint8_t>(bytes, out, widen_f8_e4m3), true;
   if (dtype == "F8_E5M2") return convert_values<uint8_t>(bytes, out, widen_f8_e5m2), true;
   return false;
@@ -273,8 +288,8 @@ const SafetensorsEntry& SafetensorsFile::required(std::string_view name) const {
   if (const SafetensorsEntry* entry = find(name)) return *entry;
   std::vector<std::string> names;
   for (const SafetensorsEntry& entry : entries_) names.push_back(entry.name);
-  throw DataError(fmt::format("{}: there is no tensor \"{}\" among its {}.{}", path().string(), name, names.size(),
-                              did_you_mean(name, names)));
+  throw DataError(fmt::format("{}: there is no tensor \"{}\" among its {}.{}", path().string(), name,
+                              names.size(), did_you_mean(name, names)));
 }
 
 std::span<const std::byte> SafetensorsFile::bytes(const SafetensorsEntry& entry) const {
@@ -286,9 +301,10 @@ void SafetensorsFile::read_float(const SafetensorsEntry& entry, std::span<float>
   QB_CHECK(out.size() == static_cast<size_t>(entry.numel()), entry.name);
   const auto data = bytes(entry);
   if (!convert_floats(entry.dtype, data, out) && !convert_integers(entry.dtype, data, out)) {
-    throw DataError(fmt::format("{}: tensor \"{}\": dtype {} cannot be read as float32; expected F32, BF16, F16, F64, "
-                                "F8_E4M3, F8_E5M2 or an integer type. Convert the checkpoint.",
-                                path().string(), entry.name, entry.dtype));
+    throw DataError(
+        fmt::format("{}: tensor \"{}\": dtype {} cannot be read as float32; expected F32, BF16, F16, F64, "
+                    "F8_E4M3, F8_E5M2 or an integer type. Convert the checkpoint.",
+                    path().string(), entry.name, entry.dtype));
   }
 }
 
@@ -303,8 +319,8 @@ std::vector<int64_t> SafetensorsFile::integers(std::string_view name) const {
   const SafetensorsEntry& entry = required(name);
   std::vector<int64_t> values(static_cast<size_t>(entry.numel()));
   if (!convert_integers(entry.dtype, bytes(entry), std::span<int64_t>(values))) {
-    throw DataError(fmt::format("{}: tensor \"{}\": dtype is {}; expected an integer type", path().string(), name,
-                                entry.dtype));
+    throw DataError(fmt::format("{}: tensor \"{}\": dtype is {}; expected an integer type", path().string(),
+                                name, entry.dtype));
   }
   return values;
 }

@@ -26,7 +26,8 @@ std::map<std::string, std::string> read_weight_map(const fs::path& index) {
   for (const auto& [name, shard] : json["weight_map"].items()) {
     if (!shard.is_string()) fail(fmt::format("weight_map[\"{}\"] is no string", name));
     auto file = shard.get<std::string>();
-    const bool plain = !file.empty() && file != "." && file != ".." && file.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+    const bool plain = !file.empty() && file != "." && file != ".." &&
+                       file.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
     if (!plain) fail(fmt::format("weight_map[\"{}\"] is \"{}\"; expected a file of this folder", name, file));
     map.emplace(name, std::move(file));
   }
@@ -48,8 +49,10 @@ std::vector<std::string> shard_files(const fs::path& folder) {
 /// A readable reason when a folder holds weights, but not as safetensors.
 [[noreturn]] void no_weights(const fs::path& folder) {
   std::error_code ignored;
-  const bool pickled = fs::exists(folder / "pytorch_model.bin", ignored) || fs::exists(folder / "pytorch_model.bin.index.json", ignored);
-  throw DataError(fmt::format("{}: found {}; expected model.safetensors or model.safetensors.index.json. {}", folder.string(),
+  const bool pickled = fs::exists(folder / "pytorch_model.bin", ignored) ||
+                       fs::exists(folder / "pytorch_model.bin.index.json", ignored);
+  throw DataError(fmt::format("{}: found {}; expected model.safetensors or model.safetensors.index.json. {}",
+                              folder.string(),
                               pickled ? "only pickled weights (pytorch_model.bin)" : "no weights",
                               pickled ? "Convert them to safetensors (transformers: save_pretrained)."
                                       : "Fetch the weights as well."));
@@ -93,7 +96,8 @@ void SafetensorsSet::open_sharded(const fs::path& index) {
     if (const SafetensorsEntry* entry = file->find(name)) {
       tensors_.emplace(name, Location{file, entry});
     } else {
-      problems.push_back(fmt::format("{}: does not hold tensor \"{}\", which the index places there", shard, name));
+      problems.push_back(
+          fmt::format("{}: does not hold tensor \"{}\", which the index places there", shard, name));
     }
   }
   for (const auto& [shard, file] : shards) {
@@ -101,14 +105,17 @@ void SafetensorsSet::open_sharded(const fs::path& index) {
     for (const SafetensorsEntry& entry : file->entries()) {
       const auto it = weight_map.find(entry.name);
       if (it == weight_map.end()) {
-        problems.push_back(fmt::format("{}: holds tensor \"{}\", which the index does not name", shard, entry.name));
+        problems.push_back(
+            fmt::format("{}: holds tensor \"{}\", which the index does not name", shard, entry.name));
       } else if (it->second != shard) {
-        problems.push_back(fmt::format("{}: holds tensor \"{}\", which the index places in {}", shard, entry.name, it->second));
+        problems.push_back(fmt::format("{}: holds tensor \"{}\", which the index places in {}", shard,
+                                       entry.name, it->second));
       }
     }
   }
   for (const std::string& name : shard_files(index.parent_path())) {
-    if (!shards.contains(name)) problems.push_back(fmt::format("{}: lies beside the index, which does not name it", name));
+    if (!shards.contains(name))
+      problems.push_back(fmt::format("{}: lies beside the index, which does not name it", name));
   }
   if (!problems.empty()) throw DataError(list_problems(index.string(), problems));
 }

@@ -1,4 +1,5 @@
-// The safetensors files of one checkpoint folder: model.safetensors, or model.safetensors.index.json and its shards.
+// The safetensors files of one checkpoint folder: model.safetensors, or model.safetensors.index.json and its
+// shards.
 #pragma once
 
 #include <filesystem>
@@ -19,9 +20,9 @@ class SafetensorsSet {
     const SafetensorsEntry* entry;
   };
 
-  /// Opens every shard and checks index and shards against each other: shard names inside the folder, no shard missing,
-  /// every tensor where the index says and none that the index omits. All contradictions are reported at once.
-  /// A wrong metadata.total_size is ignored, as loaders do. @throws DataError.
+  /// Opens every shard and checks index and shards against each other: shard names inside the folder, no
+  /// shard missing, every tensor where the index says and none that the index omits. All contradictions are
+  /// reported at once. A wrong metadata.total_size is ignored, as loaders do. @throws DataError.
   explicit SafetensorsSet(const std::filesystem::path& folder);
 
   const std::vector<std::unique_ptr<SafetensorsFile>>& files() const { return files_; }

@@ -48,14 +48,18 @@ std::string header_text(const std::vector<SafetensorsLayout>& layout,
 
 SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, std::vector<SafetensorsLayout> layout,
                                      const std::vector<std::pair<std::string, std::string>>& metadata)
-    : path_(std::move(path)), temporary_(path_.string() + fmt::format(".tmp{}", ::getpid())), layout_(std::move(layout)) {
+    : path_(std::move(path)),
+      temporary_(path_.string() + fmt::format(".tmp{}", ::getpid())),
+      layout_(std::move(layout)) {
   std::set<std::string_view> names;
   for (const SafetensorsLayout& tensor : layout_) {
     if (element_bytes(tensor.dtype) == 0) {
-      throw DataError(fmt::format("{}: tensor \"{}\": dtype \"{}\" cannot be written", path_.string(), tensor.name, tensor.dtype));
+      throw DataError(fmt::format("{}: tensor \"{}\": dtype \"{}\" cannot be written", path_.string(),
+                                  tensor.name, tensor.dtype));
     }
     if (!names.insert(tensor.name).second || tensor.name == "__metadata__") {
-      throw DataError(fmt::format("{}: tensor name \"{}\" is repeated or reserved", path_.string(), tensor.name));
+      throw DataError(
+          fmt::format("{}: tensor name \"{}\" is repeated or reserved", path_.string(), tensor.name));
     }
   }
   fd_ = ::open(temporary_.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
@@ -97,8 +101,9 @@ void SafetensorsWriter::append(std::span<const std::byte> data) {
   QB_CHECK(next_ < layout_.size(), path_.string());
   const SafetensorsLayout& tensor = layout_[next_];
   if (data.size() != layout_bytes(tensor)) {
-    throw DataError(fmt::format("{}: tensor \"{}\": shape [{}] of {} needs {} bytes, got {}", path_.string(), tensor.name,
-                                fmt::join(tensor.shape, ", "), tensor.dtype, layout_bytes(tensor), data.size()));
+    throw DataError(fmt::format("{}: tensor \"{}\": shape [{}] of {} needs {} bytes, got {}", path_.string(),
+                                tensor.name, fmt::join(tensor.shape, ", "), tensor.dtype,
+                                layout_bytes(tensor), data.size()));
   }
   write(data.data(), data.size());
   ++next_;

@@ -8,23 +8,34 @@ namespace qbench::models {
 
 std::string_view role_name(Role role) {
   switch (role) {
-    case Role::kQ: return "q_proj";
-    case Role::kK: return "k_proj";
-    case Role::kV: return "v_proj";
-    case Role::kO: return "o_proj";
-    case Role::kGate: return "gate_proj";
-    case Role::kUp: return "up_proj";
-    case Role::kDown: return "down_proj";
+    case Role::kQ:
+      return "q_proj";
+    case Role::kK:
+      return "k_proj";
+    case Role::kV:
+      return "v_proj";
+    case Role::kO:
+      return "o_proj";
+    case Role::kGate:
+      return "gate_proj";
+    case Role::kUp:
+      return "up_proj";
+    case Role::kDown:
+      return "down_proj";
   }
   check_failed("role is known", "");
 }
 
 std::string_view site_name(Site site) {
   switch (site) {
-    case Site::kQkvIn: return "qkv_in";
-    case Site::kOIn: return "o_in";
-    case Site::kGateUpIn: return "gateup_in";
-    case Site::kDownIn: return "down_in";
+    case Site::kQkvIn:
+      return "qkv_in";
+    case Site::kOIn:
+      return "o_in";
+    case Site::kGateUpIn:
+      return "gateup_in";
+    case Site::kDownIn:
+      return "down_in";
   }
   check_failed("site is known", "");
 }
@@ -32,7 +43,8 @@ std::string_view site_name(Site site) {
 std::vector<SiteSpec> site_graph(const Architecture& a) {
   const int64_t queries_per_value = a.kv_heads > 0 ? a.heads / a.kv_heads : 0;
   const bool one_to_one = queries_per_value == 1;  // each V row feeds exactly one channel of o_in
-  const std::string shared = one_to_one ? "" : fmt::format("v_proj feeds {} query heads (GQA)", queries_per_value);
+  const std::string shared =
+      one_to_one ? "" : fmt::format("v_proj feeds {} query heads (GQA)", queries_per_value);
   return {
       {Site::kQkvIn, {Role::kQ, Role::kK, Role::kV}, Producer::kAttentionNorm, true, "", a.hidden_size},
       {Site::kOIn, {Role::kO}, Producer::kV, one_to_one, shared, a.q_size()},

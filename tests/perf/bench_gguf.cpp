@@ -1,4 +1,5 @@
-// GGUF dequantization: bytes of float32 written per second, per storage type, and a whole file tensor by tensor.
+// GGUF dequantization: bytes of float32 written per second, per storage type, and a whole file tensor by
+// tensor.
 //   build/bin/bench_gguf [--benchmark_filter=Q4_1]
 // QBENCH_BENCH_GGUF names the file of the last benchmark; without it that one is skipped.
 #include <benchmark/benchmark.h>
@@ -16,7 +17,8 @@ namespace {
 
 using namespace qbench::models;
 
-/// 2^18 weights: the output (1 MB) stays in the second-level cache, so that the loop and not the memory is measured.
+/// 2^18 weights: the output (1 MB) stays in the second-level cache, so that the loop and not the memory is
+/// measured.
 void dequantize_blocks(benchmark::State& state, const GgufType& type) {
   constexpr size_t kWeights = 1 << 18;
   std::mt19937_64 random(1);
@@ -29,7 +31,8 @@ void dequantize_blocks(benchmark::State& state, const GgufType& type) {
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * kWeights * sizeof(float)));
-  state.counters["weights/s"] = benchmark::Counter(static_cast<double>(state.iterations() * kWeights), benchmark::Counter::kIsRate);
+  state.counters["weights/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * kWeights), benchmark::Counter::kIsRate);
 }
 
 void read_file(benchmark::State& state) {
@@ -60,7 +63,8 @@ int main(int argc, char** argv) {
   for (uint32_t id = 0; id < 64; ++id) {
     const GgufType* type = gguf_type(id);
     if (type == nullptr || !type->readable) continue;
-    benchmark::RegisterBenchmark(("dequantize/" + std::string(type->name)).c_str(), [type](benchmark::State& s) { dequantize_blocks(s, *type); });
+    benchmark::RegisterBenchmark(("dequantize/" + std::string(type->name)).c_str(),
+                                 [type](benchmark::State& s) { dequantize_blocks(s, *type); });
   }
   benchmark::RegisterBenchmark("open_file", open_file)->Unit(benchmark::kMillisecond);
   benchmark::RegisterBenchmark("read_file", read_file)->Unit(benchmark::kMillisecond);

@@ -43,7 +43,8 @@ std::string replace_bare_words(const std::string& text) {
 
 std::optional<double> as_number(const OrderedJson& value) {
   if (value.is_number()) return value.get<double>();
-  if (!value.is_object() || !value.contains(kFloatKey) || !value[std::string(kFloatKey)].is_string()) return std::nullopt;
+  if (!value.is_object() || !value.contains(kFloatKey) || !value[std::string(kFloatKey)].is_string())
+    return std::nullopt;
   const auto word = value[std::string(kFloatKey)].get<std::string>();
   if (word == "Infinity") return std::numeric_limits<double>::infinity();
   if (word == "-Infinity") return -std::numeric_limits<double>::infinity();
@@ -67,7 +68,8 @@ OrderedJson parse_lenient_json(const std::string& text, const std::string& where
 
 ConfigReader::ConfigReader(const std::filesystem::path& path) : where_(path.string()) {
   owned_ = parse_lenient_json(read_text_file(path), where_);
-  if (!owned_.is_object()) throw DataError(fmt::format("{}: found {}; expected a JSON object", where_, shown(owned_)));
+  if (!owned_.is_object())
+    throw DataError(fmt::format("{}: found {}; expected a JSON object", where_, shown(owned_)));
   object_ = &owned_;
 }
 
@@ -98,7 +100,8 @@ int64_t ConfigReader::integer(const char* key, int64_t lo, int64_t hi, std::opti
   }
   const auto number = value->is_number() ? value->get<double>() : std::numeric_limits<double>::quiet_NaN();
   // The range is checked on the double first: an integer beyond 2^63 must not be converted.
-  if (!(number >= static_cast<double>(lo) && number <= static_cast<double>(hi)) || number != std::floor(number)) {
+  if (!(number >= static_cast<double>(lo) && number <= static_cast<double>(hi)) ||
+      number != std::floor(number)) {
     expected(key, *value, fmt::format("an integer in [{}, {}]", lo, hi));
     return lo;
   }
@@ -140,7 +143,8 @@ int64_t ConfigReader::token_id(const char* key, int64_t fallback) {
   if (it == object_->end()) return fallback;
   if (it->is_null() || (it->is_array() && it->empty())) return -1;
   const OrderedJson& id = it->is_array() ? it->front() : *it;
-  if (id.is_number_integer() && id.get<double>() >= -1 && id.get<double>() < 2147483648.0) return id.get<int64_t>();
+  if (id.is_number_integer() && id.get<double>() >= -1 && id.get<double>() < 2147483648.0)
+    return id.get<int64_t>();
   expected(key, *it, "a token id, a list of them, or null");
   return -1;
 }

@@ -1,5 +1,5 @@
-// Reads config.json leniently where the hub is (bare NaN and Infinity, two spellings of the rotary keys) and strictly
-// otherwise: every problem of the file is collected and reported at once.
+// Reads config.json leniently where the hub is (bare NaN and Infinity, two spellings of the rotary keys) and
+// strictly otherwise: every problem of the file is collected and reported at once.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace qbench::models {
 
-/// Parses JSON that may hold the bare words NaN, Infinity and -Infinity; they become {"__float__": "Infinity"}, the spelling
-/// of transformers 5. @throws DataError naming the file and the place.
+/// Parses JSON that may hold the bare words NaN, Infinity and -Infinity; they become {"__float__":
+/// "Infinity"}, the spelling of transformers 5. @throws DataError naming the file and the place.
 OrderedJson parse_lenient_json(const std::string& text, const std::string& where);
 
 class ConfigReader {
@@ -30,7 +30,8 @@ class ConfigReader {
   /// Present and not null.
   bool has(std::string_view key) const;
 
-  /// The value, or `fallback` if absent or null; without a fallback the key is required. Bad values become problems.
+  /// The value, or `fallback` if absent or null; without a fallback the key is required. Bad values become
+  /// problems.
   int64_t integer(const char* key, int64_t lo, int64_t hi, std::optional<int64_t> fallback = std::nullopt);
   double number(const char* key, double lo, double hi, std::optional<double> fallback = std::nullopt);
   bool boolean(const char* key, bool fallback);
@@ -55,7 +56,8 @@ class ConfigReader {
   std::vector<std::string> problems_;
 };
 
-/// Rotary keys of either spelling: rope_theta + rope_scaling, or rope_parameters. Needs head_dim and max_position.
+/// Rotary keys of either spelling: rope_theta + rope_scaling, or rope_parameters. Needs head_dim and
+/// max_position.
 void read_rope(ConfigReader& config, Architecture& architecture);
 /// Writes both spellings.
 void write_rope(const Architecture& architecture, OrderedJson& json);

@@ -1,5 +1,6 @@
-// A model family as a table entry: how its config.json and GGUF metadata read, and which tensors a checkpoint must hold.
-// To add one: a file in this folder that defines `const Family& NAME_family()`, and one line in registry.cpp.
+// A model family as a table entry: how its config.json and GGUF metadata read, and which tensors a checkpoint
+// must hold. To add one: a file in this folder that defines `const Family& NAME_family()`, and one line in
+// registry.cpp.
 #pragma once
 
 #include <span>
@@ -8,8 +9,8 @@
 #include <vector>
 
 #include "harness/core/fields.h"
-#include "harness/models/architecture.h"
 #include "harness/models/arch/config_reader.h"
+#include "harness/models/architecture.h"
 #include "harness/models/gguf.h"
 
 namespace qbench::models {
@@ -17,15 +18,16 @@ namespace qbench::models {
 /// A tensor dimension in terms of the architecture.
 enum class Dim { kNone, kVocab, kHidden, kQ, kKv, kIntermediate };
 
-/// Whose heads a tensor's rows are. Converters to GGUF interleave the two rotary halves of each head's rows in some families.
+/// Whose heads a tensor's rows are. Converters to GGUF interleave the two rotary halves of each head's rows
+/// in some families.
 enum class HeadRows { kNone, kQuery, kKey };
 
 struct TensorTemplate {
   std::string_view name;  ///< Hugging Face name; "{}" stands for the layer
   std::string_view gguf;  ///< GGUF name, likewise
   Dim rows;
-  Dim columns;                               ///< kNone for vectors
-  bool (*present)(const Architecture&);      ///< nullptr = always
+  Dim columns;                           ///< kNone for vectors
+  bool (*present)(const Architecture&);  ///< nullptr = always
   HeadRows heads = HeadRows::kNone;
 };
 
@@ -40,7 +42,8 @@ struct Family {
 
   void (*read_config)(ConfigReader&, Architecture&);
   void (*read_gguf)(const GgufFile&, Architecture&);
-  /// The keys of config.json that read_config reads back, without the common ones that export.cpp writes for all.
+  /// The keys of config.json that read_config reads back, without the common ones that export.cpp writes for
+  /// all.
   /// @throws DataError if config.json cannot express the architecture (a GGUF with unusual biases).
   void (*write_config)(const Architecture&, OrderedJson&);
 };

@@ -30,8 +30,9 @@ const Family& find_family(const std::string& name, const std::string& where, std
     if (candidate == name) return *family;
     known.emplace_back(candidate);
   }
-  throw DataError(fmt::format("{}: {} \"{}\" is not supported; supported are {}.{} `qbench describe architectures` says more.",
-                              where, key, name, fmt::join(known, ", "), did_you_mean(name, known)));
+  throw DataError(fmt::format(
+      "{}: {} \"{}\" is not supported; supported are {}.{} `qbench describe architectures` says more.", where,
+      key, name, fmt::join(known, ", "), did_you_mean(name, known)));
 }
 
 std::string with_layer(std::string_view pattern, int64_t layer) {
@@ -42,12 +43,18 @@ std::string with_layer(std::string_view pattern, int64_t layer) {
 
 int64_t size_of(Dim dim, const Architecture& a) {
   switch (dim) {
-    case Dim::kVocab: return a.vocab_size;
-    case Dim::kHidden: return a.hidden_size;
-    case Dim::kQ: return a.q_size();
-    case Dim::kKv: return a.kv_size();
-    case Dim::kIntermediate: return a.intermediate_size;
-    case Dim::kNone: break;
+    case Dim::kVocab:
+      return a.vocab_size;
+    case Dim::kHidden:
+      return a.hidden_size;
+    case Dim::kQ:
+      return a.q_size();
+    case Dim::kKv:
+      return a.kv_size();
+    case Dim::kIntermediate:
+      return a.intermediate_size;
+    case Dim::kNone:
+      break;
   }
   check_failed("dimension has a size", a.family);
 }
@@ -92,17 +99,22 @@ bool is_ignored(const Family& family, std::string_view name) {
 
 std::string_view activation_name(Activation activation) {
   switch (activation) {
-    case Activation::kSilu: return "silu";
-    case Activation::kGelu: return "gelu";
-    case Activation::kGeluTanh: return "gelu_pytorch_tanh";
-    case Activation::kRelu: return "relu";
+    case Activation::kSilu:
+      return "silu";
+    case Activation::kGelu:
+      return "gelu";
+    case Activation::kGeluTanh:
+      return "gelu_pytorch_tanh";
+    case Activation::kRelu:
+      return "relu";
   }
   check_failed("activation is known", "");
 }
 
 void check_architecture(const Architecture& a, std::vector<std::string>& problems) {
   const auto bounded = [&](const char* what, int64_t value, int64_t hi) {
-    if (value < 1 || value > hi) problems.push_back(fmt::format("{} is {}; expected 1 to {}", what, value, hi));
+    if (value < 1 || value > hi)
+      problems.push_back(fmt::format("{} is {}; expected 1 to {}", what, value, hi));
   };
   bounded("vocabulary size", a.vocab_size, int64_t{1} << 26);
   bounded("hidden size", a.hidden_size, int64_t{1} << 20);
@@ -115,41 +127,43 @@ void check_architecture(const Architecture& a, std::vector<std::string>& problem
   if (a.kv_heads > 0 && a.heads % a.kv_heads != 0) {
     problems.push_back(fmt::format("{} heads are no multiple of {} key/value heads", a.heads, a.kv_heads));
   }
-  if (a.head_dim % 2 != 0) problems.push_back(fmt::format("head_dim {} is odd; rotary embeddings need an even one", a.head_dim));
+  if (a.head_dim % 2 != 0)
+    problems.push_back(fmt::format("head_dim {} is odd; rotary embeddings need an even one", a.head_dim));
 }
 
 Json architecture_json(const Architecture& a) {
   const Rope& r = a.rope;
-  return {{"family", a.family},
-          {"vocab_size", a.vocab_size},
-          {"hidden_size", a.hidden_size},
-          {"layers", a.layers},
-          {"heads", a.heads},
-          {"kv_heads", a.kv_heads},
-          {"head_dim", a.head_dim},
-          {"intermediate_size", a.intermediate_size},
-          {"max_position", a.max_position},
-          {"norm", "rms"},
-          {"norm_eps", a.norm_eps},
-          {"activation", activation_name(a.activation)},
-          {"tied_embeddings", a.tied_embeddings},
-          {"biases", {{"q", a.q_bias}, {"k", a.k_bias}, {"v", a.v_bias}, {"o", a.o_bias}, {"mlp", a.mlp_bias}}},
-          {"bos_id", a.bos_id},
-          {"eos_id", a.eos_id},
-          {"rope",
-           {{"kind", rope_kind_name(r.kind)},
-            {"theta", r.theta},
-            {"factor", r.factor},
-            {"low_freq_factor", r.low_freq_factor},
-            {"high_freq_factor", r.high_freq_factor},
-            {"original_max_position", r.original_max_position},
-            {"beta_fast", r.beta_fast},
-            {"beta_slow", r.beta_slow},
-            {"attention_factor", r.attention_factor},
-            {"mscale", r.mscale},
-            {"mscale_all_dim", r.mscale_all_dim},
-            {"truncate", r.truncate},
-            {"divisors", r.divisors}}}};
+  return {
+      {"family", a.family},
+      {"vocab_size", a.vocab_size},
+      {"hidden_size", a.hidden_size},
+      {"layers", a.layers},
+      {"heads", a.heads},
+      {"kv_heads", a.kv_heads},
+      {"head_dim", a.head_dim},
+      {"intermediate_size", a.intermediate_size},
+      {"max_position", a.max_position},
+      {"norm", "rms"},
+      {"norm_eps", a.norm_eps},
+      {"activation", activation_name(a.activation)},
+      {"tied_embeddings", a.tied_embeddings},
+      {"biases", {{"q", a.q_bias}, {"k", a.k_bias}, {"v", a.v_bias}, {"o", a.o_bias}, {"mlp", a.mlp_bias}}},
+      {"bos_id", a.bos_id},
+      {"eos_id", a.eos_id},
+      {"rope",
+       {{"kind", rope_kind_name(r.kind)},
+        {"theta", r.theta},
+        {"factor", r.factor},
+        {"low_freq_factor", r.low_freq_factor},
+        {"high_freq_factor", r.high_freq_factor},
+        {"original_max_position", r.original_max_position},
+        {"beta_fast", r.beta_fast},
+        {"beta_slow", r.beta_slow},
+        {"attention_factor", r.attention_factor},
+        {"mscale", r.mscale},
+        {"mscale_all_dim", r.mscale_all_dim},
+        {"truncate", r.truncate},
+        {"divisors", r.divisors}}}};
 }
 
 }  // namespace qbench::models

@@ -1,4 +1,5 @@
-// The rotary keys of config.json, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5 (rope_parameters).
+// The rotary keys of config.json, in the spelling of transformers 4 (rope_theta, rope_scaling) and 5
+// (rope_parameters).
 #include <fmt/format.h>
 
 #include <array>
@@ -32,16 +33,19 @@ void read_kind(ConfigReader& scaling, Rope& rope) {
   }
   std::vector<std::string> known;
   for (const KindName& entry : kKinds) known.emplace_back(entry.name);
-  scaling.problem(fmt::format("rope_type: \"{}\" is not supported; expected default, linear, dynamic, llama3 or yarn.{}", word,
-                              did_you_mean(word, known)));
+  scaling.problem(
+      fmt::format("rope_type: \"{}\" is not supported; expected default, linear, dynamic, llama3 or yarn.{}",
+                  word, did_you_mean(word, known)));
 }
 
 void read_yarn(ConfigReader& scaling, Rope& rope, int64_t max_position) {
-  const double ratio = static_cast<double>(max_position) / static_cast<double>(std::max<int64_t>(rope.original_max_position, 1));
+  const double ratio = static_cast<double>(max_position) /
+                       static_cast<double>(std::max<int64_t>(rope.original_max_position, 1));
   rope.factor = scaling.number("factor", 1e-6, kHuge, ratio);
   rope.attention_factor = scaling.number("attention_factor", 0.0, kHuge, 0.0);
   // A zero means "not given", as in the reference.
-  const double fast = scaling.number("beta_fast", 0.0, kHuge, 32.0), slow = scaling.number("beta_slow", 0.0, kHuge, 1.0);
+  const double fast = scaling.number("beta_fast", 0.0, kHuge, 32.0),
+               slow = scaling.number("beta_slow", 0.0, kHuge, 1.0);
   rope.beta_fast = fast == 0.0 ? 32.0 : fast;
   rope.beta_slow = slow == 0.0 ? 1.0 : slow;
   rope.mscale = scaling.number("mscale", -kHuge, kHuge, 0.0);
@@ -69,9 +73,11 @@ void read_scaling(ConfigReader& config, ConfigReader& scaling, Architecture& a) 
   if (rope.kind == RopeKind::kLlama3) {
     rope.low_freq_factor = scaling.number("low_freq_factor", 1e-6, kHuge);
     rope.high_freq_factor = scaling.number("high_freq_factor", 1e-6, kHuge);
-    if (rope.low_freq_factor == rope.high_freq_factor) scaling.problem("low_freq_factor equals high_freq_factor");
+    if (rope.low_freq_factor == rope.high_freq_factor)
+      scaling.problem("low_freq_factor equals high_freq_factor");
   }
-  if (rope.kind == RopeKind::kDynamic && a.head_dim <= 2) scaling.problem("dynamic scaling needs a head_dim above 2");
+  if (rope.kind == RopeKind::kDynamic && a.head_dim <= 2)
+    scaling.problem("dynamic scaling needs a head_dim above 2");
 }
 
 OrderedJson scaling_json(const Rope& rope) {
@@ -126,8 +132,10 @@ void read_rope(ConfigReader& config, Architecture& architecture) {
 void write_rope(const Architecture& architecture, OrderedJson& json) {
   const Rope& rope = architecture.rope;
   if (!rope.divisors.empty()) {
-    throw DataError("config.json cannot express this model's rotary frequencies (a rope_freqs tensor that follows no known "
-                    "scaling rule); it can be evaluated but not written as a Hugging Face folder");
+    throw DataError(
+        "config.json cannot express this model's rotary frequencies (a rope_freqs tensor that follows no "
+        "known "
+        "scaling rule); it can be evaluated but not written as a Hugging Face folder");
   }
   json["rope_theta"] = rope.theta;
   OrderedJson scaling = scaling_json(rope);

@@ -1,4 +1,5 @@
-// What a fuzzer does with a file: open it every way it can be opened and read everything. Refusals are the expected outcome.
+// What a fuzzer does with a file: open it every way it can be opened and read everything. Refusals are the
+// expected outcome.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,5 @@
-// Every case of the Llama family opens with both spellings of config.json, and the architecture says what the config says.
+// Every case of the Llama family opens with both spellings of config.json, and the architecture says what the
+// config says.
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@ std::vector<fs::path> cases() {
   for (const fs::path& root : testing_support::golden_roots("models")) {
     for (const auto& entry : fs::directory_iterator(root)) {
       const std::string name = entry.path().filename().string();
-      if (fs::exists(entry.path() / "config_v4.json") && (name.starts_with("llama") || name.starts_with("packaging") || name == "qwen2")) {
+      if (fs::exists(entry.path() / "config_v4.json") &&
+          (name.starts_with("llama") || name.starts_with("packaging") || name == "qwen2")) {
         out.push_back(entry.path());
       }
     }
@@ -32,7 +34,8 @@ std::vector<fs::path> cases() {
 class OlderSpelling {
  public:
   explicit OlderSpelling(const fs::path& from)
-      : folder_(fs::temp_directory_path() / ("qbench-v4-" + std::to_string(::getpid()) + from.filename().string())) {
+      : folder_(fs::temp_directory_path() /
+                ("qbench-v4-" + std::to_string(::getpid()) + from.filename().string())) {
     fs::create_directories(folder_);
     for (const auto& entry : fs::directory_iterator(from)) {
       const std::string name = entry.path().filename().string();
@@ -47,14 +50,17 @@ class OlderSpelling {
   fs::path folder_;
 };
 
-std::unique_ptr<Checkpoint> open(const fs::path& folder) { return Checkpoint::open(resolve_model(folder.string())); }
+std::unique_ptr<Checkpoint> open(const fs::path& folder) {
+  return Checkpoint::open(resolve_model(folder.string()));
+}
 
 TEST(GoldenArchitecture, BothSpellingsOfTheConfigGiveTheSameArchitecture) {
   ASSERT_FALSE(cases().empty());
   for (const fs::path& folder : cases()) {
     SCOPED_TRACE(folder);
     const OlderSpelling older(folder);
-    EXPECT_EQ(architecture_json(open(folder)->architecture()), architecture_json(open(older.folder())->architecture()));
+    EXPECT_EQ(architecture_json(open(folder)->architecture()),
+              architecture_json(open(older.folder())->architecture()));
   }
 }
 

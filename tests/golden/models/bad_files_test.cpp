@@ -65,21 +65,25 @@ TEST(BadFiles, AreRefusedOrReadAsTheFormatAsks) {
 }
 
 TEST(BadFiles, AMessageNamesTheFileAndTheTensor) {
-  const fs::path file = testing_support::source_dir() / "tests/golden/models/bad/overlapping_offsets.safetensors";
+  const fs::path file =
+      testing_support::source_dir() / "tests/golden/models/bad/overlapping_offsets.safetensors";
   try {
     const SafetensorsFile opened(file);
     FAIL();
   } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), ::testing::AllOf(::testing::HasSubstr("overlapping_offsets.safetensors"), ::testing::HasSubstr("tensor \"b\""),
-                                               ::testing::HasSubstr("overlap"), ::testing::HasSubstr("fetch")));
+    EXPECT_THAT(error.what(),
+                ::testing::AllOf(::testing::HasSubstr("overlapping_offsets.safetensors"),
+                                 ::testing::HasSubstr("tensor \"b\""), ::testing::HasSubstr("overlap"),
+                                 ::testing::HasSubstr("fetch")));
   }
 }
 
 TEST(BadFiles, ContradictingIndexesAreRefused) {
   const std::map<std::string, std::string> words = {
-      {"index_missing_shard", "is missing"},  {"index_missing_tensor", "z.weight"},      {"index_omits_tensor", "does not name"},
-      {"index_path_escape", "expected a file of this folder"}, {"index_truncated_json", "no valid JSON"},
-      {"index_without_weight_map", "weight_map"}, {"index_wrong_shard", "y.weight"}};
+      {"index_missing_shard", "is missing"},     {"index_missing_tensor", "z.weight"},
+      {"index_omits_tensor", "does not name"},   {"index_path_escape", "expected a file of this folder"},
+      {"index_truncated_json", "no valid JSON"}, {"index_without_weight_map", "weight_map"},
+      {"index_wrong_shard", "y.weight"}};
   for (const fs::path& root : bad_roots()) {
     const Json table = Json::parse(read_text_file(root / "bad.json"));
     for (const auto& [name, entry] : table["folders"].items()) {

@@ -13,7 +13,8 @@ namespace qbench::models {
 namespace {
 
 Architecture architecture_of(const Json& config) {
-  const auto path = std::filesystem::temp_directory_path() / ("qbench-rope-" + std::to_string(::getpid()) + ".json");
+  const auto path =
+      std::filesystem::temp_directory_path() / ("qbench-rope-" + std::to_string(::getpid()) + ".json");
   write_file_atomically(path, config.dump());
   ConfigReader reader(path);
   std::filesystem::remove(path);
@@ -32,7 +33,8 @@ TEST(GoldenRope, FrequenciesAreThoseOfTheReference) {
       const auto got = rope_frequencies(architecture_of(entry["config"]), entry["length"].get<int64_t>());
       const auto expected = entry["inverse"].get<std::vector<double>>();
       ASSERT_EQ(got.inverse.size(), expected.size());
-      for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got.inverse[i], expected[i], 2.4e-7 * expected[i]) << i;
+      for (size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(got.inverse[i], expected[i], 2.4e-7 * expected[i]) << i;
       EXPECT_NEAR(got.attention_factor, entry["attention_factor"].get<double>(), 1e-6);
       ++cases;
     }

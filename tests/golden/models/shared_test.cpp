@@ -1,4 +1,5 @@
-// Facts of the real model, SmolLM2-135M-Instruct as Q4_1: recorded values of its weights and its architecture.
+// Facts of the real model, SmolLM2-135M-Instruct as Q4_1: recorded values of its weights and its
+// architecture.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -30,7 +31,9 @@ class SharedSmolLm2 : public ::testing::Test {
   std::unique_ptr<Checkpoint> checkpoint_;
 };
 
-TEST_F(SharedSmolLm2, TheFileIsTheRecordedOne) { EXPECT_EQ(sha256_file(path_), facts_["gguf_sha256"].get<std::string>()); }
+TEST_F(SharedSmolLm2, TheFileIsTheRecordedOne) {
+  EXPECT_EQ(sha256_file(path_), facts_["gguf_sha256"].get<std::string>());
+}
 
 TEST_F(SharedSmolLm2, TheArchitectureIsTheRecordedOne) {
   const Json& config = facts_["config"];
@@ -58,7 +61,8 @@ TEST_F(SharedSmolLm2, ProbedWeightsAreEqual) {
     std::vector<float> values(static_cast<size_t>(info->numel()));
     checkpoint_->read(name, values);
     const auto first = probe["first"].get<std::vector<float>>();
-    EXPECT_EQ(std::vector<float>(values.begin(), values.begin() + static_cast<int64_t>(first.size())), first) << name;
+    EXPECT_EQ(std::vector<float>(values.begin(), values.begin() + static_cast<int64_t>(first.size())), first)
+        << name;
     double sum = 0;
     for (const float v : values) sum += v;
     EXPECT_NEAR(sum, probe["sum_float64"].get<double>(), 1e-6) << name;
@@ -87,7 +91,8 @@ TEST_F(SharedSmolLm2, LoadsInWellUnderASecond) {
   EXPECT_LT(seconds, 5.0);  // far above the 0.2 s measured: machines under load must not fail
 }
 
-// SHA-256 over name, NUL and float32 data of every tensor, sorted by name, as transformers' reader dequantizes them.
+// SHA-256 over name, NUL and float32 data of every tensor, sorted by name, as transformers' reader
+// dequantizes them.
 TEST_F(SharedSmolLm2, EveryWeightEqualsTheReference) {
   std::vector<std::string> names;
   for (const TensorInfo& tensor : checkpoint_->tensors()) names.push_back(tensor.name);
@@ -109,7 +114,8 @@ TEST(SharedModels, OtherFamiliesAreRefusedByName) {
   for (const auto& entry : std::filesystem::directory_iterator(shared / "golden/models")) {
     if (!std::filesystem::exists(entry.path() / "config.json")) continue;
     SCOPED_TRACE(entry.path());
-    const auto type = Json::parse(read_text_file(entry.path() / "config.json"))["model_type"].get<std::string>();
+    const auto type =
+        Json::parse(read_text_file(entry.path() / "config.json"))["model_type"].get<std::string>();
     try {
       (void)Checkpoint::open(resolve_model(entry.path().string()));
       EXPECT_TRUE(type == "llama" || type == "qwen2") << type;

@@ -18,7 +18,9 @@ namespace {
 
 using Random = std::mt19937_64;
 
-int64_t pick(Random& random, int64_t lo, int64_t hi) { return std::uniform_int_distribution<int64_t>(lo, hi)(random); }
+int64_t pick(Random& random, int64_t lo, int64_t hi) {
+  return std::uniform_int_distribution<int64_t>(lo, hi)(random);
+}
 
 std::string random_bytes(Random& random, size_t count) {
   std::string bytes(count, '\0');
@@ -29,7 +31,8 @@ std::string random_bytes(Random& random, size_t count) {
 class ContainerLaws : public ScratchFolder {};
 
 TEST_F(ContainerLaws, WhatSafetensorsWritesItReadsBack) {
-  const std::vector<std::pair<std::string, size_t>> dtypes = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}, {"U8", 1}, {"BOOL", 1}};
+  const std::vector<std::pair<std::string, size_t>> dtypes = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8},
+                                                              {"I64", 8}, {"U8", 1},  {"BOOL", 1}};
   for (uint64_t seed = 0; seed < 60; ++seed) {
     SCOPED_TRACE(seed);
     Random random(seed);
@@ -40,7 +43,8 @@ TEST_F(ContainerLaws, WhatSafetensorsWritesItReadsBack) {
       const auto& [dtype, size] = dtypes[static_cast<size_t>(pick(random, 0, 6))];
       std::vector<int64_t> shape;
       size_t count = 1;
-      for (int64_t d = pick(random, 0, 3); d > 0; --d) count *= static_cast<size_t>(shape.emplace_back(pick(random, 0, 5)));
+      for (int64_t d = pick(random, 0, 3); d > 0; --d)
+        count *= static_cast<size_t>(shape.emplace_back(pick(random, 0, 5)));
       data.push_back(random_bytes(random, count * size));
       tensors.push_back({"t\"\\\n" + std::to_string(i), dtype, shape, std::as_bytes(std::span(data.back()))});
     }
@@ -105,7 +109,8 @@ TEST(BlockLaws, WeightsLieOnTheGridThatTheCellsDescribe) {
 class Dither : public ::testing::Test {
  protected:
   static std::unique_ptr<Checkpoint> open(const std::string& arguments) {
-    return Checkpoint::open(resolve_model((testing_support::source_dir() / "tests/golden/models/gguf_llama/model.gguf").string() + arguments));
+    return Checkpoint::open(resolve_model(
+        (testing_support::source_dir() / "tests/golden/models/gguf_llama/model.gguf").string() + arguments));
   }
   static std::vector<float> read(const Checkpoint& checkpoint, const TensorInfo& tensor) {
     std::vector<float> out(static_cast<size_t>(tensor.numel()));
@@ -133,7 +138,8 @@ TEST_F(Dither, StaysInsideTheCellsAndFillsThem) {
         mean += u / static_cast<double>(a.size());
         square += u * u / static_cast<double>(a.size());
       }
-      // Uniform on (-1, 1) over 6144 weights: mean 0 +- 0.0074, second moment 1/3 +- 0.0038; bounds at 5 sigma.
+      // Uniform on (-1, 1) over 6144 weights: mean 0 +- 0.0074, second moment 1/3 +- 0.0038; bounds at 5
+      // sigma.
       EXPECT_NEAR(mean, 0.0, 0.037) << tensor.name;
       EXPECT_NEAR(square, 1.0 / 3.0, 0.019) << tensor.name;
     }
@@ -141,7 +147,8 @@ TEST_F(Dither, StaysInsideTheCellsAndFillsThem) {
 }
 
 TEST_F(Dither, DependsOnSeedAndTensorButNotOnTheOrderOfReading) {
-  const auto one = open("(dequantize=dither,seed=1)"), again = open("(dequantize=dither,seed=1)"), two = open("(dequantize=dither,seed=2)");
+  const auto one = open("(dequantize=dither,seed=1)"), again = open("(dequantize=dither,seed=1)"),
+             two = open("(dequantize=dither,seed=2)");
   const auto& tensors = one->tensors();
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorInfo& other = tensors[tensors.size() - 1 - i];
@@ -154,7 +161,8 @@ TEST_F(Dither, DependsOnSeedAndTensorButNotOnTheOrderOfReading) {
 
 TEST_F(Dither, IsLabelled) {
   EXPECT_EQ(open("(dequantize=dither,seed=3)")->facts()["dequantize"], "dither(seed=3)");
-  EXPECT_THAT(open("(dequantize=dither,seed=3)")->facts()["weight_grid"].get<std::string>(), ::testing::StartsWith("dithered inside the cells of"));
+  EXPECT_THAT(open("(dequantize=dither,seed=3)")->facts()["weight_grid"].get<std::string>(),
+              ::testing::StartsWith("dithered inside the cells of"));
 }
 
 }  // namespace

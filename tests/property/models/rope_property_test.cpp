@@ -11,7 +11,9 @@ namespace {
 
 Architecture random_architecture(uint64_t seed) {
   std::mt19937_64 random(seed);
-  const auto pick = [&](int64_t lo, int64_t hi) { return std::uniform_int_distribution<int64_t>(lo, hi)(random); };
+  const auto pick = [&](int64_t lo, int64_t hi) {
+    return std::uniform_int_distribution<int64_t>(lo, hi)(random);
+  };
   Architecture a;
   a.family = "llama";
   a.kv_heads = pick(1, 8);
@@ -51,7 +53,8 @@ TEST(RopeLaws, AFactorOfOneChangesNothing) {
     const auto plain = inverse(a, RopeKind::kDefault, 1.0);
     for (const RopeKind kind : {RopeKind::kLinear, RopeKind::kDynamic, RopeKind::kLlama3, RopeKind::kYarn}) {
       const auto scaled = inverse(a, kind, 1.0, a.max_position);
-      for (size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(scaled[i], plain[i], 4e-7F * plain[i]) << seed << " " << rope_kind_name(kind);
+      for (size_t i = 0; i < plain.size(); ++i)
+        ASSERT_NEAR(scaled[i], plain[i], 4e-7F * plain[i]) << seed << " " << rope_kind_name(kind);
     }
   }
 }
@@ -78,7 +81,8 @@ TEST(RopeLaws, OnlyDynamicScalingSeesTheLength) {
     }
     ASSERT_EQ(inverse(a, RopeKind::kDynamic, 4.0, 1), inverse(a, RopeKind::kDefault, 1.0));
     ASSERT_EQ(inverse(a, RopeKind::kDynamic, 4.0, a.max_position), inverse(a, RopeKind::kDefault, 1.0));
-    ASSERT_LT(inverse(a, RopeKind::kDynamic, 4.0, 3 * a.max_position).back(), inverse(a, RopeKind::kDefault, 1.0).back());
+    ASSERT_LT(inverse(a, RopeKind::kDynamic, 4.0, 3 * a.max_position).back(),
+              inverse(a, RopeKind::kDefault, 1.0).back());
   }
 }
 
@@ -98,11 +102,13 @@ TEST(ArchitectureLaws, EveryLinearIsAnExpectedTensorOfItsShape) {
     for (uint64_t seed = 0; seed < 50; ++seed) {
       const Architecture a = random_architecture(seed);
       std::map<std::string, std::vector<int64_t>> expected;
-      for (const ExpectedTensor& tensor : expected_tensors(*family, a)) ASSERT_TRUE(expected.emplace(tensor.name, tensor.shape).second);
+      for (const ExpectedTensor& tensor : expected_tensors(*family, a))
+        ASSERT_TRUE(expected.emplace(tensor.name, tensor.shape).second);
       size_t linear_tensors = 0;
       for (int64_t layer = 0; layer < a.layers; ++layer) {
         for (const LinearSpec& linear : block_linears(a, layer)) {
-          ASSERT_EQ(expected.at(linear.name + ".weight"), (std::vector<int64_t>{linear.out_features, linear.in_features}));
+          ASSERT_EQ(expected.at(linear.name + ".weight"),
+                    (std::vector<int64_t>{linear.out_features, linear.in_features}));
           ASSERT_EQ(expected.contains(linear.name + ".bias"), linear.bias);
           linear_tensors += linear.bias ? 2 : 1;
         }

@@ -28,7 +28,8 @@ class Config : public ScratchFolder {
     return message_of<DataError>([&] { (void)llama(extra); });
   }
   static std::string with(const std::string& extra) {
-    return "{" + extra + R"("vocab_size": 8, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 5,
+    return "{" + extra +
+           R"("vocab_size": 8, "hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 5,
         "max_position_embeddings": 64})";
   }
 };
@@ -57,20 +58,26 @@ TEST_F(Config, EosMayBeAListOrNull) {
 }
 
 TEST_F(Config, BareInfinitiesAreTolerated) {
-  EXPECT_EQ(llama(R"("time_step_limit": [0.0, Infinity], "x": -Infinity, "y": NaN, "note": "Infinity \" NaN", )").layers, 2);
+  EXPECT_EQ(
+      llama(R"("time_step_limit": [0.0, Infinity], "x": -Infinity, "y": NaN, "note": "Infinity \" NaN", )")
+          .layers,
+      2);
   EXPECT_THAT(refusal(R"("rope_theta": Infinity, )"), AllOf(HasSubstr("rope_theta"), HasSubstr("Infinity")));
 }
 
 TEST_F(Config, BothRopeSpellingsAreRead) {
-  const Architecture old = llama(R"("rope_theta": 500.0, "rope_scaling": {"type": "linear", "factor": 2.0}, )");
-  const Architecture fresh = llama(R"("rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}, )");
+  const Architecture old =
+      llama(R"("rope_theta": 500.0, "rope_scaling": {"type": "linear", "factor": 2.0}, )");
+  const Architecture fresh =
+      llama(R"("rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}, )");
   EXPECT_EQ(architecture_json(old), architecture_json(fresh));
   EXPECT_EQ(old.rope.kind, RopeKind::kLinear);
   EXPECT_EQ(old.rope.theta, 500.0);
 }
 
 TEST_F(Config, YarnReadsItsOptionsAndTakesZeroForAbsent) {
-  const Architecture a = llama(R"("rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 16, "beta_fast": 0,
+  const Architecture a =
+      llama(R"("rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 16, "beta_fast": 0,
       "beta_slow": 2, "mscale": 0.7, "mscale_all_dim": 1.0, "truncate": false}, )");
   EXPECT_EQ(a.rope.factor, 4.0);  // 64 / 16, since none is given
   EXPECT_EQ(a.rope.beta_fast, 32.0);
@@ -80,29 +87,39 @@ TEST_F(Config, YarnReadsItsOptionsAndTakesZeroForAbsent) {
 
 TEST_F(Config, AllProblemsAreReportedAtOnce) {
   const std::string text = message_of<DataError>([&] {
-    (void)read("llama", R"({"vocab_size": "many", "hidden_size": -3, "num_hidden_layers": 2.5, "num_attention_heads": 3,
+    (void)read(
+        "llama",
+        R"({"vocab_size": "many", "hidden_size": -3, "num_hidden_layers": 2.5, "num_attention_heads": 3,
         "intermediate_size": 5, "rope_scaling": {"type": "linaer", "factor": 2.0}, "hidden_act": "sliu", "attention_bias": 1})");
   });
-  for (const char* part : {"vocab_size: found \"many\"", "hidden_size: found -3", "num_hidden_layers: found 2.5", "rope_scaling.rope_type",
-                           "Did you mean \"linear\"?", "Did you mean \"silu\"?", "attention_bias: found 1", "problems:"}) {
+  for (const char* part :
+       {"vocab_size: found \"many\"", "hidden_size: found -3", "num_hidden_layers: found 2.5",
+        "rope_scaling.rope_type", "Did you mean \"linear\"?", "Did you mean \"silu\"?",
+        "attention_bias: found 1", "problems:"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }
 
 TEST_F(Config, WhatWouldChangeTheFunctionIsRefused) {
-  EXPECT_THAT(refusal(R"("rope_scaling": {"type": "longrope", "factor": 2.0}, )"), HasSubstr("\"longrope\" is not supported"));
-  EXPECT_THAT(refusal(R"("rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}, )"), HasSubstr("partial_rotary_factor"));
-  EXPECT_THAT(refusal(R"("rope_scaling": {"type": "llama3", "factor": 2.0}, )"), HasSubstr("low_freq_factor: is missing"));
+  EXPECT_THAT(refusal(R"("rope_scaling": {"type": "longrope", "factor": 2.0}, )"),
+              HasSubstr("\"longrope\" is not supported"));
+  EXPECT_THAT(refusal(R"("rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}, )"),
+              HasSubstr("partial_rotary_factor"));
+  EXPECT_THAT(refusal(R"("rope_scaling": {"type": "llama3", "factor": 2.0}, )"),
+              HasSubstr("low_freq_factor: is missing"));
 }
 
 TEST_F(Config, MistralIsReadWithoutItsWindowOnly) {
   EXPECT_EQ(read("mistral", with(R"("sliding_window": null, "num_key_value_heads": 1, )")).kv_heads, 1);
-  EXPECT_EQ(read("mistral", with(R"("sliding_window": 64, "num_key_value_heads": 1, )")).kv_heads, 1);  // covers every position
-  EXPECT_THAT(message_of<DataError>([&] { (void)read("mistral", with(R"("sliding_window": 8, )")); }), HasSubstr("sliding_window: 8"));
+  EXPECT_EQ(read("mistral", with(R"("sliding_window": 64, "num_key_value_heads": 1, )")).kv_heads,
+            1);  // covers every position
+  EXPECT_THAT(message_of<DataError>([&] { (void)read("mistral", with(R"("sliding_window": 8, )")); }),
+              HasSubstr("sliding_window: 8"));
 }
 
 TEST_F(Config, Qwen2HasBiasesOnQueriesKeysAndValues) {
-  const Architecture a = read("qwen2", with(R"("num_key_value_heads": 3, "sliding_window": 8, "use_sliding_window": false, )"));
+  const Architecture a =
+      read("qwen2", with(R"("num_key_value_heads": 3, "sliding_window": 8, "use_sliding_window": false, )"));
   EXPECT_TRUE(a.q_bias && a.k_bias && a.v_bias);
   EXPECT_FALSE(a.o_bias || a.mlp_bias);
   EXPECT_EQ(a.bos_id, -1);
@@ -110,18 +127,21 @@ TEST_F(Config, Qwen2HasBiasesOnQueriesKeysAndValues) {
 
 TEST_F(Config, AnUnsupportedFamilyIsNamedWithTheSupportedOnes) {
   EXPECT_THAT(message_of<DataError>([] { (void)family_of_model_type("lama", "x/config.json"); }),
-              AllOf(HasSubstr("x/config.json: model_type \"lama\" is not supported"), HasSubstr("llama, mistral, qwen2"),
-                    HasSubstr("Did you mean \"llama\"?")));
+              AllOf(HasSubstr("x/config.json: model_type \"lama\" is not supported"),
+                    HasSubstr("llama, mistral, qwen2"), HasSubstr("Did you mean \"llama\"?")));
 }
 
 TEST_F(Config, BrokenFilesAreLocated) {
-  EXPECT_THAT(message_of<DataError>([&] { ConfigReader(write("config.json", "{\"a\": ")); }), HasSubstr("config.json: no valid JSON"));
-  EXPECT_THAT(message_of<DataError>([&] { ConfigReader(write("config.json", "[1]")); }), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(message_of<DataError>([&] { ConfigReader(write("config.json", "{\"a\": ")); }),
+              HasSubstr("config.json: no valid JSON"));
+  EXPECT_THAT(message_of<DataError>([&] { ConfigReader(write("config.json", "[1]")); }),
+              HasSubstr("expected a JSON object"));
   EXPECT_THROW(ConfigReader(dir_ / "none.json"), DataError);
 }
 
 TEST_F(Config, WrittenRopeReadsBackInBothSpellings) {
-  Architecture a = llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+  Architecture a = llama(
+      R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
       "original_max_position_embeddings": 16}, "rope_theta": 500000.0, )");
   OrderedJson both;
   write_rope(a, both);
@@ -147,7 +167,8 @@ TEST(Architecture, ImpossibleSizesAreListed) {
 
 TEST(Problems, LongListsAreCutWithACount) {
   EXPECT_EQ(list_problems("f", {"a"}), "f: a");
-  EXPECT_THAT(list_problems("f", std::vector<std::string>(25, "a")), AllOf(HasSubstr("25 problems"), HasSubstr("and 5 more")));
+  EXPECT_THAT(list_problems("f", std::vector<std::string>(25, "a")),
+              AllOf(HasSubstr("25 problems"), HasSubstr("and 5 more")));
 }
 
 }  // namespace

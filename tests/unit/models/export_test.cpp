@@ -18,7 +18,9 @@ namespace fs = std::filesystem;
 
 class Export : public ScratchFolder {
  protected:
-  std::unique_ptr<Checkpoint> open(const fs::path& path) const { return Checkpoint::open(resolve_model(path.string())); }
+  std::unique_ptr<Checkpoint> open(const fs::path& path) const {
+    return Checkpoint::open(resolve_model(path.string()));
+  }
   std::unique_ptr<Checkpoint> golden(const std::string& name) const {
     return open(testing_support::source_dir() / "tests/golden/models" / name);
   }
@@ -33,13 +35,16 @@ class Export : public ScratchFolder {
   void expect_same_model(const Checkpoint& a, const Checkpoint& b) const {
     EXPECT_EQ(architecture_json(a.architecture()), architecture_json(b.architecture()));
     ASSERT_EQ(a.tensors().size(), b.tensors().size());
-    for (const TensorInfo& tensor : a.tensors()) EXPECT_EQ(weights(a, tensor), weights(b, tensor)) << tensor.name;
+    for (const TensorInfo& tensor : a.tensors())
+      EXPECT_EQ(weights(a, tensor), weights(b, tensor)) << tensor.name;
   }
 };
 
 TEST_F(Export, EveryGoldenCaseComesBackAsTheSameModel) {
-  for (const char* name : {"llama_bias", "llama_gqa_llama3rope", "llama_mha", "llama_rope_dynamic", "llama_rope_linear", "llama_rope_yarn",
-                           "llama_tied_bigeps", "packaging_bf16", "packaging_sharded3", "gguf_llama/model.gguf", "gguf_rope/model.gguf", "gguf_qwen2/model.gguf"}) {
+  for (const char* name :
+       {"llama_bias", "llama_gqa_llama3rope", "llama_mha", "llama_rope_dynamic", "llama_rope_linear",
+        "llama_rope_yarn", "llama_tied_bigeps", "packaging_bf16", "packaging_sharded3",
+        "gguf_llama/model.gguf", "gguf_rope/model.gguf", "gguf_qwen2/model.gguf"}) {
     SCOPED_TRACE(name);
     const auto original = golden(name);
     const fs::path out = dir_ / ("out" + std::to_string(std::hash<std::string>()(name)));
@@ -79,21 +84,27 @@ TEST_F(Export, ExtraFilesAndTokenizersComeAlong) {
   ExportOptions options;
   options.files = {{"qbench.json", "{\"recipe\": \"rtn\"}"}};
   const ExportReport report = export_hugging_face(*with, dir_ / "out/", unchanged(*with), options);
-  EXPECT_THAT(report.files, ::testing::ElementsAre("config.json", "model.safetensors", "qbench.json", "tokenizer.json"));
+  EXPECT_THAT(report.files,
+              ::testing::ElementsAre("config.json", "model.safetensors", "qbench.json", "tokenizer.json"));
   EXPECT_THAT(report.tokenizer, HasSubstr("copied"));
-  EXPECT_THAT(export_hugging_face(*original, dir_ / "bare", unchanged(*original)).tokenizer, HasSubstr("no tokenizer written"));
+  EXPECT_THAT(export_hugging_face(*original, dir_ / "bare", unchanged(*original)).tokenizer,
+              HasSubstr("no tokenizer written"));
 }
 
 TEST_F(Export, AFailureLeavesNothingBehind) {
   const auto original = golden("llama_mha");
-  EXPECT_THROW(export_hugging_face(*original, dir_ / "out", [](const TensorInfo&) -> std::vector<float> { throw NumericError("x"); }), NumericError);
+  EXPECT_THROW(export_hugging_face(*original, dir_ / "out",
+                                   [](const TensorInfo&) -> std::vector<float> { throw NumericError("x"); }),
+               NumericError);
   EXPECT_TRUE(fs::is_empty(dir_));
 }
 
 TEST_F(Export, AFolderInUseIsNotOverwritten) {
   const auto original = golden("llama_mha");
   write("out/precious", "");
-  EXPECT_THAT(message_of<DataError>([&] { (void)export_hugging_face(*original, dir_ / "out", unchanged(*original)); }), HasSubstr("exists already"));
+  EXPECT_THAT(message_of<DataError>(
+                  [&] { (void)export_hugging_face(*original, dir_ / "out", unchanged(*original)); }),
+              HasSubstr("exists already"));
   fs::create_directories(dir_ / "empty");
   EXPECT_EQ(export_hugging_face(*original, dir_ / "empty", unchanged(*original)).files.size(), 2U);
 }
@@ -101,8 +112,11 @@ TEST_F(Export, AFolderInUseIsNotOverwritten) {
 TEST_F(Export, ByteLevelTokenizersOfGgufFilesBecomeTokenizerJson) {
   GgufBuilder builder = tiny_llama_gguf();
   builder.string("tokenizer.ggml.model", "gpt2").string("tokenizer.ggml.pre", "llama-bpe");
-  builder.strings("tokenizer.ggml.tokens", {"<s>", "a", "b", "ab", "</s>"}).array("tokenizer.ggml.token_type", 5, std::vector<int32_t>{3, 1, 1, 1, 3});
-  builder.strings("tokenizer.ggml.merges", {"a b"}).u32("tokenizer.ggml.bos_token_id", 0).u32("tokenizer.ggml.eos_token_id", 4);
+  builder.strings("tokenizer.ggml.tokens", {"<s>", "a", "b", "ab", "</s>"})
+      .array("tokenizer.ggml.token_type", 5, std::vector<int32_t>{3, 1, 1, 1, 3});
+  builder.strings("tokenizer.ggml.merges", {"a b"})
+      .u32("tokenizer.ggml.bos_token_id", 0)
+      .u32("tokenizer.ggml.eos_token_id", 4);
   const auto checkpoint = open(write("x.gguf", builder.build()));
   const ExportReport report = export_hugging_face(*checkpoint, dir_ / "out", unchanged(*checkpoint));
   EXPECT_THAT(report.tokenizer, HasSubstr("tokenizer.json written"));
@@ -116,8 +130,10 @@ TEST_F(Export, ByteLevelTokenizersOfGgufFilesBecomeTokenizerJson) {
 }
 
 TEST_F(Export, AnUnknownTokenizerKindIsSaid) {
-  const auto checkpoint = open(write("x.gguf", tiny_llama_gguf().string("tokenizer.ggml.model", "rwkv").build()));
-  EXPECT_THAT(export_hugging_face(*checkpoint, dir_ / "out", unchanged(*checkpoint)).tokenizer, HasSubstr("\"rwkv\" is unknown"));
+  const auto checkpoint =
+      open(write("x.gguf", tiny_llama_gguf().string("tokenizer.ggml.model", "rwkv").build()));
+  EXPECT_THAT(export_hugging_face(*checkpoint, dir_ / "out", unchanged(*checkpoint)).tokenizer,
+              HasSubstr("\"rwkv\" is unknown"));
 }
 
 }  // namespace

@@ -60,10 +60,12 @@ class GgufBuilder {
   }
 
   /// `shape` is row-major; the data are padded to the alignment of 32.
-  GgufBuilder& tensor(std::string_view name, uint32_t type, const std::vector<int64_t>& shape, std::string_view data) {
+  GgufBuilder& tensor(std::string_view name, uint32_t type, const std::vector<int64_t>& shape,
+                      std::string_view data) {
     return raw_tensor(name, type, shape, data_.size(), data);
   }
-  GgufBuilder& raw_tensor(std::string_view name, uint32_t type, const std::vector<int64_t>& shape, uint64_t offset, std::string_view data) {
+  GgufBuilder& raw_tensor(std::string_view name, uint32_t type, const std::vector<int64_t>& shape,
+                          uint64_t offset, std::string_view data) {
     put_string(tensors_, name);
     put(tensors_, static_cast<uint32_t>(shape.size()));
     for (auto it = shape.rbegin(); it != shape.rend(); ++it) put(tensors_, static_cast<uint64_t>(*it));
@@ -74,8 +76,11 @@ class GgufBuilder {
     ++tensor_count_;
     return *this;
   }
-  GgufBuilder& floats(std::string_view name, const std::vector<int64_t>& shape, const std::vector<float>& values) {
-    return tensor(name, 0, shape, std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
+  GgufBuilder& floats(std::string_view name, const std::vector<int64_t>& shape,
+                      const std::vector<float>& values) {
+    return tensor(
+        name, 0, shape,
+        std::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
   }
 
   std::string build() const {
@@ -94,13 +99,19 @@ class GgufBuilder {
   std::string values_, tensors_, data_;
 };
 
-/// A whole llama model of one block with every tensor present: hidden 4, two heads of 2, intermediate 6, vocabulary 5.
+/// A whole llama model of one block with every tensor present: hidden 4, two heads of 2, intermediate 6,
+/// vocabulary 5.
 inline GgufBuilder tiny_llama_gguf(bool with_values = true) {
   GgufBuilder builder;
   builder.string("general.architecture", "llama");
   if (with_values) {
-    builder.u32("llama.block_count", 1).u32("llama.context_length", 16).u32("llama.embedding_length", 4).u32("llama.feed_forward_length", 6);
-    builder.u32("llama.attention.head_count", 2).u32("llama.attention.head_count_kv", 1).f32("llama.rope.freq_base", 10000.0F);
+    builder.u32("llama.block_count", 1)
+        .u32("llama.context_length", 16)
+        .u32("llama.embedding_length", 4)
+        .u32("llama.feed_forward_length", 6);
+    builder.u32("llama.attention.head_count", 2)
+        .u32("llama.attention.head_count_kv", 1)
+        .f32("llama.rope.freq_base", 10000.0F);
     builder.f32("llama.attention.layer_norm_rms_epsilon", 1e-5F);
   }
   float next = 0.0F;

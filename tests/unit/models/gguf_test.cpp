@@ -26,8 +26,15 @@ class Gguf : public ScratchFolder {
 
 TEST_F(Gguf, TypedGettersReadEveryKindOfValue) {
   GgufBuilder builder;
-  builder.string("s", "text").u32("u", 7).f32("f", 0.5F).boolean("b", true).value("i", 11, int64_t{-3}).value("d", 12, 0.25);
-  builder.strings("ss", {"a", ""}).array("is", 5, std::vector<int32_t>{1, -2}).array("fs", 6, std::vector<float>{0.5F, 2.0F});
+  builder.string("s", "text")
+      .u32("u", 7)
+      .f32("f", 0.5F)
+      .boolean("b", true)
+      .value("i", 11, int64_t{-3})
+      .value("d", 12, 0.25);
+  builder.strings("ss", {"a", ""})
+      .array("is", 5, std::vector<int32_t>{1, -2})
+      .array("fs", 6, std::vector<float>{0.5F, 2.0F});
   builder.array("empty", 5, std::vector<int32_t>{});
   const GgufFile file = open(builder);
   EXPECT_EQ(file.string("s"), "text");
@@ -49,8 +56,10 @@ TEST_F(Gguf, TypedGettersReadEveryKindOfValue) {
 TEST_F(Gguf, AWrongTypeOrAMissingKeyIsExplained) {
   GgufBuilder builder;
   const GgufFile file = open(builder.u32("llama.block_count", 3));
-  EXPECT_THAT(message_of<DataError>([&] { (void)file.string("llama.block_count"); }), AllOf(HasSubstr("holds u32"), HasSubstr("expected a string")));
-  EXPECT_THAT(message_of<DataError>([&] { (void)file.integer("llama.block_cuont"); }), HasSubstr("Did you mean \"llama.block_count\"?"));
+  EXPECT_THAT(message_of<DataError>([&] { (void)file.string("llama.block_count"); }),
+              AllOf(HasSubstr("holds u32"), HasSubstr("expected a string")));
+  EXPECT_THAT(message_of<DataError>([&] { (void)file.integer("llama.block_cuont"); }),
+              HasSubstr("Did you mean \"llama.block_count\"?"));
 }
 
 TEST_F(Gguf, TensorsAreFoundWithRowMajorShapes) {
@@ -82,8 +91,16 @@ TEST_F(Gguf, HeadersThatLieAreRefused) {
 }
 
 TEST_F(Gguf, ValuesThatLieAreRefused) {
-  const auto u64 = [](uint64_t v) { std::string s; GgufBuilder::put(s, v); return s; };
-  const auto u32 = [](uint32_t v) { std::string s; GgufBuilder::put(s, v); return s; };
+  const auto u64 = [](uint64_t v) {
+    std::string s;
+    GgufBuilder::put(s, v);
+    return s;
+  };
+  const auto u32 = [](uint32_t v) {
+    std::string s;
+    GgufBuilder::put(s, v);
+    return s;
+  };
   EXPECT_THAT(refusal(GgufBuilder().raw_value("a", 13, "")), HasSubstr("value type 13"));
   EXPECT_THAT(refusal(GgufBuilder().raw_value("a", 8, u64(1ULL << 60))), HasSubstr("string of"));
   EXPECT_THAT(refusal(GgufBuilder().raw_value("a", 9, u32(6) + u64(1ULL << 62))), HasSubstr("does not fit"));
@@ -101,11 +118,13 @@ TEST_F(Gguf, TensorsThatLieAreRefused) {
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {}, 0, data)), HasSubstr("dimensions"));
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {1, 1, 1, 1, 1}, 0, data)), HasSubstr("dimensions"));
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {0}, 0, data)), HasSubstr("dimension 0 is 0"));
-  EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {1LL << 40, 1LL << 40}, 0, data)), HasSubstr("fewer than 2^60"));
+  EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {1LL << 40, 1LL << 40}, 0, data)),
+              HasSubstr("fewer than 2^60"));
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 3, {1, 33}, 0, data)), HasSubstr("no multiple of Q4_1"));
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {2}, 4, data)), HasSubstr("alignment"));
   EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {2}, 1ULL << 40, data)), HasSubstr("do not fit"));
-  EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {12}, 0, data).raw_tensor("v", 0, {2}, 32, "")), HasSubstr("overlaps"));
+  EXPECT_THAT(refusal(GgufBuilder().raw_tensor("w", 0, {12}, 0, data).raw_tensor("v", 0, {2}, 32, "")),
+              HasSubstr("overlaps"));
   EXPECT_THAT(refusal(GgufBuilder().floats("w", {1}, {1}).floats("w", {1}, {1})), HasSubstr("occurs twice"));
 }
 
@@ -122,9 +141,9 @@ TEST(GgufBlocks, Q4_0IsScaleTimesCodeMinusEight) {
   std::string block("\x00\x38", 2);
   for (int i = 0; i < 16; ++i) block += static_cast<char>(i | ((15 - i) << 4));
   const auto w = weights(2, block);
-  EXPECT_EQ(w[0], -4.0F);   // 0.5 * (0 - 8)
-  EXPECT_EQ(w[15], 3.5F);   // 0.5 * (15 - 8)
-  EXPECT_EQ(w[16], 3.5F);   // high nibbles are the second half
+  EXPECT_EQ(w[0], -4.0F);  // 0.5 * (0 - 8)
+  EXPECT_EQ(w[15], 3.5F);  // 0.5 * (15 - 8)
+  EXPECT_EQ(w[16], 3.5F);  // high nibbles are the second half
   EXPECT_EQ(w[31], -4.0F);
 }
 
@@ -139,12 +158,12 @@ TEST(GgufBlocks, Q4_1IsScaleTimesCodePlusMinimum) {
 TEST(GgufBlocks, Q5TakesItsFifthBitsFromAMask) {
   std::string q5_0("\x00\x40", 2);
   q5_0 += std::string("\x01\x00\x01\x00", 4) + std::string(16, '\0');  // bits 0 and 16
-  EXPECT_EQ(weights(6, q5_0)[0], 0.0F);     // 2 * (16 - 16)
-  EXPECT_EQ(weights(6, q5_0)[1], -32.0F);   // 2 * (0 - 16)
+  EXPECT_EQ(weights(6, q5_0)[0], 0.0F);                                // 2 * (16 - 16)
+  EXPECT_EQ(weights(6, q5_0)[1], -32.0F);                              // 2 * (0 - 16)
   EXPECT_EQ(weights(6, q5_0)[16], 0.0F);
   std::string q5_1("\x00\x40\x00\xBC", 4);
   q5_1 += std::string("\x00\x00\x00\x80", 4) + std::string(16, '\x30');
-  EXPECT_EQ(weights(7, q5_1)[31], 37.0F);   // 2 * (16 + 3) - 1
+  EXPECT_EQ(weights(7, q5_1)[31], 37.0F);  // 2 * (16 + 3) - 1
   EXPECT_EQ(weights(7, q5_1)[0], -1.0F);
 }
 
@@ -162,8 +181,8 @@ TEST(GgufBlocks, Q6_KIsTwoScalesTimesCodeMinusThirtyTwo) {
   block += std::string("\x00\x38", 2);
   const auto w = weights(14, block);
   EXPECT_EQ(w[0], 0.5F * 1 * (1 - 32));
-  EXPECT_EQ(w[64], 0.5F * 5 * (2 - 32));             // third run of 32: high nibbles, scale 5
-  EXPECT_EQ(w[255], 0.5F * 16 * (2 + 48 - 32));      // both high bits set
+  EXPECT_EQ(w[64], 0.5F * 5 * (2 - 32));         // third run of 32: high nibbles, scale 5
+  EXPECT_EQ(w[255], 0.5F * 16 * (2 + 48 - 32));  // both high bits set
 }
 
 TEST(GgufBlocks, Iq4NlLooksCodesUpAndHasUnevenCells) {

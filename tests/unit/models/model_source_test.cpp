@@ -40,7 +40,8 @@ TEST_F(ResolveModel, FindsNamesOfTheModelFolder) {
   EXPECT_EQ(resolve_model("hf").path, dir_ / "home/models/hf");
   EXPECT_EQ(resolve_model("smollm2-135m").path, dir_ / "home/models/smollm2-135m/Smol.Q4_1.gguf");
   EXPECT_EQ(resolve_model("loose").path, dir_ / "home/models/loose.gguf");
-  EXPECT_THAT(refusal("smollm2-153m"), AllOf(HasSubstr("Did you mean \"smollm2-135m\"?"), HasSubstr("hf, loose, smollm2-135m"), HasSubstr("QBENCH_HOME")));
+  EXPECT_THAT(refusal("smollm2-153m"), AllOf(HasSubstr("Did you mean \"smollm2-135m\"?"),
+                                             HasSubstr("hf, loose, smollm2-135m"), HasSubstr("QBENCH_HOME")));
 }
 
 TEST_F(ResolveModel, PathsMayHoldSpacesAndParentheses) {
@@ -61,7 +62,8 @@ TEST_F(ResolveModel, ArgumentsChooseTheDequantization) {
   EXPECT_EQ(source.name, "a(dequantize=dither, seed=3)");
   EXPECT_EQ(resolve_model("a(dequantize=exact)").dequantize, Dequantize::kExact);
   EXPECT_EQ(resolve_model("a()").dequantize, Dequantize::kExact);
-  EXPECT_THAT(message_of<ConfigError>([] { (void)resolve_model("a(dequantise=dither)"); }), HasSubstr("dequantize"));
+  EXPECT_THAT(message_of<ConfigError>([] { (void)resolve_model("a(dequantise=dither)"); }),
+              HasSubstr("dequantize"));
   EXPECT_THROW(resolve_model("a(dequantize=noise)"), ConfigError);
   EXPECT_THROW(resolve_model("a(seed=-1)"), ConfigError);
 }
@@ -72,7 +74,8 @@ TEST_F(ResolveModel, HubIdsAreLookedUpInTheLocalCache) {
   write("hub/models--org--name/snapshots/def456/config.json", "{}");
   EXPECT_EQ(resolve_model("hf:org/name").path, dir_ / "hub/models--org--name/snapshots/abc123");
   EXPECT_EQ(resolve_model("hf:org/name@def456").path, dir_ / "hub/models--org--name/snapshots/def456");
-  EXPECT_THAT(refusal("hf:org/nmae"), AllOf(HasSubstr("Did you mean \"hf:org/name\"?"), HasSubstr("hf download org/nmae"), HasSubstr("never downloads")));
+  EXPECT_THAT(refusal("hf:org/nmae"), AllOf(HasSubstr("Did you mean \"hf:org/name\"?"),
+                                            HasSubstr("hf download org/nmae"), HasSubstr("never downloads")));
   EXPECT_THAT(refusal("hf:org/name@v2"), HasSubstr("--revision v2"));
   EXPECT_THAT(refusal("hf:name"), HasSubstr("expected hf:org/name"));
   EXPECT_THAT(refusal("hf:../name"), HasSubstr("expected hf:org/name"));

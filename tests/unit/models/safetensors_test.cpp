@@ -34,8 +34,10 @@ TEST_F(Safetensors, WritesAndReadsTensorsAndMetadata) {
 TEST_F(Safetensors, AnUnknownTensorIsNamedWithTheNearestOne) {
   write_safetensors(dir_ / "x.safetensors", std::vector<SafetensorsTensor>{{"weight", "F32", {0}, {}}});
   const SafetensorsFile file(dir_ / "x.safetensors");
-  EXPECT_THAT(message_of<DataError>([&] { (void)file.floats("wieght"); }), HasSubstr("Did you mean \"weight\"?"));
-  EXPECT_THAT(message_of<DataError>([&] { (void)file.integers("weight"); }), HasSubstr("expected an integer type"));
+  EXPECT_THAT(message_of<DataError>([&] { (void)file.floats("wieght"); }),
+              HasSubstr("Did you mean \"weight\"?"));
+  EXPECT_THAT(message_of<DataError>([&] { (void)file.integers("weight"); }),
+              HasSubstr("expected an integer type"));
 }
 
 TEST_F(Safetensors, AFileThatIsNotFinishedNeverAppears) {
@@ -56,7 +58,7 @@ TEST(FloatFormats, WidenTheNumbersOfTheStandards) {
   EXPECT_EQ(widen_f16(0x3C00), 1.0F);
   EXPECT_EQ(widen_f16(0xC000), -2.0F);
   EXPECT_EQ(widen_f16(0x7BFF), 65504.0F);
-  EXPECT_EQ(widen_f16(0x0001), 0x1p-24F);   // least subnormal
+  EXPECT_EQ(widen_f16(0x0001), 0x1p-24F);  // least subnormal
   EXPECT_EQ(widen_f16(0x83FF), -1023 * 0x1p-24F);
   EXPECT_EQ(widen_f16(0x7C00), INFINITY);
   EXPECT_TRUE(std::isnan(widen_f16(0x7E01)));
@@ -69,13 +71,18 @@ TEST(FloatFormats, WidenTheNumbersOfTheStandards) {
   EXPECT_EQ(widen_f8_e5m2(0x7B), 57344.0F);
 }
 
-// Every one of the 65536 codes, against the definition: (-1)^s * 2^(e-15) * (1 + m / 1024), subnormals m * 2^-24.
+// Every one of the 65536 codes, against the definition: (-1)^s * 2^(e-15) * (1 + m / 1024), subnormals m *
+// 2^-24.
 TEST(FloatFormats, EveryHalfIsExact) {
   for (uint32_t code = 0; code < 65536; ++code) {
     const uint32_t exponent = (code >> 10) & 31U, mantissa = code & 1023U;
     if (exponent == 31) continue;
-    const double magnitude = exponent == 0 ? mantissa * 0x1p-24 : std::ldexp(1.0 + mantissa / 1024.0, static_cast<int>(exponent) - 15);
-    ASSERT_EQ(widen_f16(static_cast<uint16_t>(code)), static_cast<float>((code & 0x8000U) != 0 ? -magnitude : magnitude)) << code;
+    const double magnitude = exponent == 0
+                                 ? mantissa * 0x1p-24
+                                 : std::ldexp(1.0 + mantissa / 1024.0, static_cast<int>(exponent) - 15);
+    ASSERT_EQ(widen_f16(static_cast<uint16_t>(code)),
+              static_cast<float>((code & 0x8000U) != 0 ? -magnitude : magnitude))
+        << code;
   }
 }
 

@@ -15,7 +15,9 @@ namespace qbench::models {
 
 class ScratchFolder : public ::testing::Test {
  protected:
-  ScratchFolder() : dir_(std::filesystem::temp_directory_path() / ("qbench-models-" + std::to_string(::getpid()) + "-" + std::to_string(next_++))) {
+  ScratchFolder()
+      : dir_(std::filesystem::temp_directory_path() /
+             ("qbench-models-" + std::to_string(::getpid()) + "-" + std::to_string(next_++))) {
     std::filesystem::create_directories(dir_);
   }
   ~ScratchFolder() override { std::filesystem::remove_all(dir_); }

@@ -55,7 +55,8 @@ TEST(SiteGraph, WidthsAgreeWithTheLinears) {
   const Architecture a = gqa();
   const auto linears = block_linears(a, 0);
   for (const SiteSpec& site : site_graph(a)) {
-    for (const Role role : site.consumers) EXPECT_EQ(linears[static_cast<size_t>(role)].in_features, site.width) << site_name(site.site);
+    for (const Role role : site.consumers)
+      EXPECT_EQ(linears[static_cast<size_t>(role)].in_features, site.width) << site_name(site.site);
   }
 }
 
