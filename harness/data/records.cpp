@@ -34,7 +34,7 @@ OrderedJson parse_json(std::string_view text, const std::string& place) {
   try {
     return OrderedJson::parse(text);
   } catch (const OrderedJson::exception& error) {
-    throw DataError(fmt::format("{}: not valid JSON ({}). Expected one JSON object per line.", place, error.what()));
+    throw DataError(fmt::format("{}: not valid JSON ({})", place, error.what()));
   }
 }
 
@@ -72,6 +72,12 @@ std::vector<OrderedJson> read_records(const std::filesystem::path& path) {
   auto records = parse_records(read_data_file(path), path.string());
   if (records.empty()) throw DataError(fmt::format("{}: holds no JSON object; expected one per line", path.string()));
   return records;
+}
+
+OrderedJson read_object(const std::filesystem::path& path) {
+  OrderedJson object = parse_json(read_data_file(path), path.string());
+  require_object(object, path.string());
+  return object;
 }
 
 std::vector<std::string> read_field(const std::filesystem::path& path, const std::string& field) {

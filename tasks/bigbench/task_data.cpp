@@ -212,8 +212,7 @@ BigBenchData load_bigbench(const BigBenchFiles& files) {
     parse_examples(data::read_records(files.examples), place, data);
     return data;
   }
-  const std::vector<OrderedJson> whole = data::read_records(files.examples);
-  const OrderedJson& task = whole.front();
+  const OrderedJson task = data::read_object(files.examples);
   if (!task.contains("examples") || !task.at("examples").is_array()) {
     throw DataError(place + ": not a BIG-bench task: no list \"examples\"");
   }

@@ -19,6 +19,7 @@ std::string to_utf8(const icu::UnicodeString& text) {
 
 /// Length in bytes of the first character.
 size_t first_length(std::string_view text) {
+  if (text.empty()) return 0;
   int32_t at = 0;
   const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
   U8_FWD_1(bytes, at, static_cast<int32_t>(text.size()));
