@@ -67,8 +67,8 @@ int run(const MatrixArguments& args) {
   if (args.json) {
     fmt::print("{}\n", reports::render_report(*store, "json", {}));
   } else if (!args.log_json) {
-    fmt::print("\n{}\nstore: {}\nreport: qbench report {} --format html --out report.html\n",
-               reports::summary_table(*store, result.run, terminal), args.store, args.store);
+    fmt::print("\n{}Page:  qbench report {} --format html --out report.html\n", reports::summary_table(*store, result.run, terminal),
+               args.store);
   }
   if (result.summary.interrupted) return 130;
   return result.summary.ok() ? kExitOk : kExitFailedCells;

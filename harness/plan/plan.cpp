@@ -220,13 +220,13 @@ class Planner {
     facts->content_hash = facts->checkpoint->content_hash();
     facts->tokenizer_hash = tokenizer_hash(source, facts->content_hash);
     const Json container = facts->checkpoint->facts();
-    if (container.contains("weight_grid") && container["weight_grid"].is_string()) {
-      const std::string grid = container["weight_grid"];
-      facts->notes.push_back(source.dequantize == models::Dequantize::kDither
-          ? fmt::format("{}: dithered baseline. The file stores its weights on a grid ({}); seeded uniform noise inside each "
-                        "quantization cell takes them off it, so this is not the published model.", text, grid)
-          : fmt::format("{}: the file stores its weights on a grid ({}). Results near that bit width flatter methods that find "
-                        "that grid again.", text, grid));
+    const std::string grid = container.value("weight_grid", "");
+    if (source.dequantize == models::Dequantize::kDither) {
+      facts->notes.push_back(fmt::format("weights are {}: seeded uniform noise takes them off the file's grid, so this baseline is "
+                                         "not the published model", grid));
+    } else if (!grid.empty() && grid.find("no grid") == std::string::npos) {
+      facts->notes.push_back(fmt::format("the file stores its weights on a grid ({}); results near that bit width flatter methods "
+                                         "that find that grid again", grid));
     }
     slot = std::move(facts);
     return *slot;

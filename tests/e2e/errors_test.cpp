@@ -60,7 +60,7 @@ TEST_F(Errors, CommandLine) {
       {"missing suite file", {"run", "none.yaml"}, 3, {"none.yaml"}},
       {"suite is a folder", {"run", "."}, 3, {"folder"}},
       {"eval without task", {"eval", "TINY"}, 2, {"--task"}},
-      {"unknown model", {"eval", "no-such-model", "--task", "lambada"}, 3, {"no-such-model"}},
+      {"unknown model", {"eval", "no-such-model", "--task", "perplexity(text=en_wiki)"}, 3, {"no-such-model"}},
       {"hub id not in the cache", {"doctor", "hf:org/absent"}, 3, {"org/absent"}},
       {"unknown task", {"eval", "TINY", "--task", "perplexty"}, 2, {"perplexty", "perplexity"}},
       {"unknown task parameter", {"eval", "TINY", "--task", "perplexity(text=en_wiki,windw=64)"}, 2, {"windw", "window"}},
@@ -171,7 +171,7 @@ TEST_F(Errors, ModelFiles) {
   broken("tokenizer-absent", [](const auto& model) { std::filesystem::remove(model / "tokenizer.json"); }, {"tokenizer"});
   broken("tokenizer-truncated", truncate("tokenizer.json", 1000), {"tokenizer.json"});
   spill(folder_ / "not.gguf", "GGUG....................");
-  expect({"wrong magic", {"doctor", (folder_ / "not.gguf").string()}, 3, {}});
+  expect({"wrong magic", {"eval", (folder_ / "not.gguf").string(), "--task", "perplexity(text=en_wiki,window=64)"}, 3, {"not.gguf"}});
   spill(folder_ / "text.txt", "");
   expect({"empty text", {"eval", "TINY", "--task", "perplexity(text=text.txt,window=64)"}, 3, {"text.txt"}});
   spill(folder_ / "short.txt", "a few words");
@@ -184,7 +184,7 @@ TEST_F(Errors, Stores) {
   spill(folder_ / "s.yaml", "suite: s\nmodels: [" + tiny() + "]\nmethods: [fp]\ntasks: [\"perplexity(text=en_wiki,window=64,windows=1)\"]\n");
   spill(folder_ / "text.db", "this is not a database, only text that is long enough to be read as a header of one");
   expect({"not a database", {"run", "s.yaml", "--store", "text.db"}, 4, {"text.db"}});
-  expect({"store in a missing folder", {"run", "s.yaml", "--store", "no/such/a.db"}, 4, {"no/such/a.db"}});
+  expect({"store below a file", {"run", "s.yaml", "--store", "s.yaml/a.db"}, 4, {"s.yaml/a.db"}});
   expect({"store is a folder", {"run", "s.yaml", "--store", "."}, 4, {}});
   EXPECT_EQ(slurp(folder_ / "text.db").substr(0, 7), "this is") << "the user's file was touched";
 }

@@ -51,10 +51,9 @@ class RunCommand : public ::testing::Test {
   nlohmann::json content(const std::string& store_name) const {
     const auto store = results::Store::open_readonly(folder_ / store_name);
     nlohmann::json all;
-    for (const auto& link : store->cell_steps()) {
-      const auto step = store->step(link.step_key);
-      if (!step) continue;
-      auto& entry = all[link.step_key];
+    for (const std::string& key : store->step_keys()) {
+      const auto step = store->step(key);
+      auto& entry = all[key];
       entry["artifact"] = step->artifact_hash;
       for (const auto& score : step->scores) entry[score.metric] = score.value;
     }
