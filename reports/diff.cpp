@@ -19,7 +19,10 @@ using results::Store;
 
 bool bitwise_equal(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
-std::string text_of(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text_of(const Json& json) {
+  return json.is_string() ? json.get<std::string>()
+                          : json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Report side_report(const DiffSide& side) {
   ReportOptions options;
@@ -28,11 +31,13 @@ Report side_report(const DiffSide& side) {
   options.compare_with_baseline = false;
   Report report = build_report(side.store, options);
   if (side.target.run && report.runs.empty()) {
-    throw ConfigError(fmt::format("{}: the store has no run {}; it has {}.", side.target.text, *side.target.run, side.store.runs().size()));
+    throw ConfigError(fmt::format("{}: the store has no run {}; it has {}.", side.target.text,
+                                  *side.target.run, side.store.runs().size()));
   }
   if (!side.target.cell_prefix.empty() && report.rows.empty()) {
-    throw ConfigError(fmt::format("{}: no cell has a key that begins with \"{}\". `qbench report --format csv` lists the keys.",
-                                  side.target.text, side.target.cell_prefix));
+    throw ConfigError(fmt::format(
+        "{}: no cell has a key that begins with \"{}\". `qbench report --format csv` lists the keys.",
+        side.target.text, side.target.cell_prefix));
   }
   return report;
 }
@@ -72,7 +77,8 @@ class Differ {
  private:
   /// Two single cells are compared whatever they are; otherwise rows are matched by identity.
   void pair_rows() {
-    const bool single = !a_.target.cell_prefix.empty() && !b_.target.cell_prefix.empty() && report_a_.rows.size() == 1 && report_b_.rows.size() == 1;
+    const bool single = !a_.target.cell_prefix.empty() && !b_.target.cell_prefix.empty() &&
+                        report_a_.rows.size() == 1 && report_b_.rows.size() == 1;
     if (single) {
       pairs_.emplace_back(&report_a_.rows[0], &report_b_.rows[0]);
     } else {
@@ -97,7 +103,8 @@ class Differ {
   }
 
   void note(const std::string& what, const std::string& a, const std::string& b) {
-    if (a != b && noted_.insert(what + "\n" + a + "\n" + b).second) result_.configuration.push_back({what, a, b});
+    if (a != b && noted_.insert(what + "\n" + a + "\n" + b).second)
+      result_.configuration.push_back({what, a, b});
   }
 
   void compare_environments() {
@@ -112,9 +119,11 @@ class Differ {
       for (const auto& [key, value] : environment->items()) keys.insert(key);
     }
     const auto value_of = [](const Json& environment, const std::string& key) {
-      return environment.is_object() && environment.contains(key) ? text_of(environment.at(key)) : std::string("(absent)");
+      return environment.is_object() && environment.contains(key) ? text_of(environment.at(key))
+                                                                  : std::string("(absent)");
     };
-    for (const auto& key : keys) note("environment " + key, value_of(a.environment, key), value_of(b.environment, key));
+    for (const auto& key : keys)
+      note("environment " + key, value_of(a.environment, key), value_of(b.environment, key));
   }
 
   void compare_identities() {
@@ -124,7 +133,8 @@ class Differ {
       note("recipe", a->recipe, b->recipe);
       note("scheme", a->scheme, b->scheme);
       note("calibration", a->calibration, b->calibration);
-      if (a->calibration == b->calibration) note("calibration tokens of " + a->calibration, a->calibration_hash, b->calibration_hash);
+      if (a->calibration == b->calibration)
+        note("calibration tokens of " + a->calibration, a->calibration_hash, b->calibration_hash);
       note("seed", std::to_string(a->seed), std::to_string(b->seed));
       compare_protocols(*a, *b);
     }
@@ -141,7 +151,9 @@ class Differ {
   void compare_protocols(const Row& a, const Row& b) {
     for (const ScoreColumn& column : report_a_.columns) {
       const auto in_a = protocols(report_a_, a, column.task), in_b = protocols(report_b_, b, column.task);
-      if (!in_a.empty() && !in_b.empty()) note("protocol of " + column.task, fmt::format("{}", fmt::join(in_a, ", ")), fmt::format("{}", fmt::join(in_b, ", ")));
+      if (!in_a.empty() && !in_b.empty())
+        note("protocol of " + column.task, fmt::format("{}", fmt::join(in_a, ", ")),
+             fmt::format("{}", fmt::join(in_b, ", ")));
     }
   }
 
@@ -153,21 +165,26 @@ class Differ {
       for (const auto& [key, value] : inputs->items()) keys.insert(key);
     }
     for (const auto& key : keys) {
-      const std::string in_a = a.contains(key) ? text_of(a.at(key)) : "(absent)", in_b = b.contains(key) ? text_of(b.at(key)) : "(absent)";
-      if (in_a != in_b && input_notes_[role + key]++ == 0) note(fmt::format("{} of {}", key, role), in_a, in_b);
+      const std::string in_a = a.contains(key) ? text_of(a.at(key)) : "(absent)",
+                        in_b = b.contains(key) ? text_of(b.at(key)) : "(absent)";
+      if (in_a != in_b && input_notes_[role + key]++ == 0)
+        note(fmt::format("{} of {}", key, role), in_a, in_b);
     }
   }
 
-  void compare_steps(const std::string& cell, const std::string& role, const std::string& key_a, const std::string& key_b) {
+  void compare_steps(const std::string& cell, const std::string& role, const std::string& key_a,
+                     const std::string& key_b) {
     const auto a = a_.store.step(key_a, false, false), b = b_.store.step(key_b, false, false);
     if (!a || !b) return;
     compare_inputs(role, a->inputs, b->inputs);
-    if (a->artifact_hash != b->artifact_hash) result_.artifacts.push_back({cell, role, a->artifact_hash, b->artifact_hash});
+    if (a->artifact_hash != b->artifact_hash)
+      result_.artifacts.push_back({cell, role, a->artifact_hash, b->artifact_hash});
   }
 
   void compare_rows(const Row& a, const Row& b) {
     const std::string cell = cell_name(a, several_models_);
-    if (!a.quantize_key.empty() && !b.quantize_key.empty()) compare_steps(cell, "quantize", a.quantize_key, b.quantize_key);
+    if (!a.quantize_key.empty() && !b.quantize_key.empty())
+      compare_steps(cell, "quantize", a.quantize_key, b.quantize_key);
     std::set<size_t> matched;
     std::set<std::string> tasks_done;
     for (size_t c = 0; c < report_a_.columns.size(); ++c) {
@@ -175,13 +192,17 @@ class Differ {
       const auto other = find_column(report_b_, column);
       if (other) matched.insert(*other);
       const bool in_a = a.entries[c].has_value(), in_b = other && b.entries[*other].has_value();
-      if (in_a != in_b) one_sided(in_a, cell, column, in_a ? (other ? b.states[*other] : EntryState::kNotAsked) : a.states[c]);
+      if (in_a != in_b)
+        one_sided(in_a, cell, column,
+                  in_a ? (other ? b.states[*other] : EntryState::kNotAsked) : a.states[c]);
       if (!in_a || !in_b) continue;
       compare_entries(cell, column, *a.entries[c], *b.entries[*other]);
-      if (tasks_done.insert(column.task).second) compare_steps(cell, column.task, a.entries[c]->step_key, b.entries[*other]->step_key);
+      if (tasks_done.insert(column.task).second)
+        compare_steps(cell, column.task, a.entries[c]->step_key, b.entries[*other]->step_key);
     }
     for (size_t c = 0; c < report_b_.columns.size(); ++c) {
-      if (b.entries[c] && matched.count(c) == 0) one_sided(false, cell, report_b_.columns[c], EntryState::kNotAsked);
+      if (b.entries[c] && matched.count(c) == 0)
+        one_sided(false, cell, report_b_.columns[c], EntryState::kNotAsked);
     }
   }
 
@@ -193,7 +214,8 @@ class Differ {
   static std::optional<size_t> find_column(const Report& report, const ScoreColumn& wanted) {
     for (size_t c = 0; c < report.columns.size(); ++c) {
       const ScoreColumn& column = report.columns[c];
-      if (column.task == wanted.task && column.metric == wanted.metric && column.protocol == wanted.protocol) return c;
+      if (column.task == wanted.task && column.metric == wanted.metric && column.protocol == wanted.protocol)
+        return c;
     }
     return std::nullopt;
   }
@@ -205,14 +227,17 @@ class Differ {
     difference.a = a.score.value;
     difference.b = b.score.value;
     const auto items_a = a_.store.item_columns(a.step_key), items_b = b_.store.item_columns(b.step_key);
-    difference.comparison = compare_scores(a.score, items_a ? &*items_a : nullptr, b.score, items_b ? &*items_b : nullptr, options_);
+    difference.comparison = compare_scores(a.score, items_a ? &*items_a : nullptr, b.score,
+                                           items_b ? &*items_b : nullptr, options_);
     difference.identical = bitwise_equal(difference.a, difference.b);
     result_.scores.push_back(std::move(difference));
   }
 
   void adjust() {
     std::map<std::string, std::vector<Comparison*>> families;
-    for (ScoreDifference& score : result_.scores) families[score.column.task + "\n" + score.column.metric + "\n" + score.column.protocol].push_back(&score.comparison);
+    for (ScoreDifference& score : result_.scores)
+      families[score.column.task + "\n" + score.column.metric + "\n" + score.column.protocol].push_back(
+          &score.comparison);
     for (const auto& [key, family] : families) adjust_family(family);
   }
 
@@ -253,16 +278,20 @@ DiffTarget parse_diff_target(const std::string& text) {
       return target;
     }
   }
-  throw ConfigError(fmt::format("{}: found \"#{}\"; expected nothing, #run=N or #cell=PREFIX after the file.", text, selector));
+  throw ConfigError(fmt::format("{}: found \"#{}\"; expected nothing, #run=N or #cell=PREFIX after the file.",
+                                text, selector));
 }
 
 bool DiffResult::same() const { return changed_scores() == 0 && artifacts.empty() && one_sided.empty(); }
 
 int64_t DiffResult::changed_scores() const {
-  return std::count_if(scores.begin(), scores.end(), [](const ScoreDifference& score) { return !score.identical; });
+  return std::count_if(scores.begin(), scores.end(),
+                       [](const ScoreDifference& score) { return !score.identical; });
 }
 
-DiffResult diff_stores(const DiffSide& a, const DiffSide& b, const CompareOptions& options) { return Differ(a, b, options).diff(); }
+DiffResult diff_stores(const DiffSide& a, const DiffSide& b, const CompareOptions& options) {
+  return Differ(a, b, options).diff();
+}
 
 DiffResult diff_targets(const std::string& a, const std::string& b) {
   const DiffTarget target_a = parse_diff_target(a), target_b = parse_diff_target(b);

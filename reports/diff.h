@@ -21,7 +21,8 @@ struct DiffTarget {
 /// @throws ConfigError  an unknown selector after '#'. A file whose name holds '#' is found if it exists.
 DiffTarget parse_diff_target(const std::string& text);
 
-/// Something about how the results were made: "environment cpu", "model hash of smollm2-135m", "protocol of lambada", ...
+/// Something about how the results were made: "environment cpu", "model hash of smollm2-135m", "protocol of
+/// lambada", ...
 struct ConfigDifference {
   std::string what, a, b;
 };
@@ -30,7 +31,7 @@ struct ScoreDifference {
   std::string cell;  ///< name of the row
   ScoreColumn column;
   double a = 0, b = 0;
-  Comparison comparison;  ///< a is the baseline
+  Comparison comparison;   ///< a is the baseline
   bool identical = false;  ///< bitwise
 };
 

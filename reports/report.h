@@ -14,9 +14,11 @@ namespace qbench::reports {
 const std::vector<std::string>& report_formats();  // terminal, md, csv, json, html
 
 /// @throws ConfigError  unknown format (names the nearest), unknown run, no cell with the prefix.
-std::string render_report(const results::Store& store, const std::string& format, const ReportOptions& options = {});
+std::string render_report(const results::Store& store, const std::string& format,
+                          const ReportOptions& options = {});
 
-/// What `qbench run` prints at its end: one compact table per model and scheme, failures, notes, the path of the store.
+/// What `qbench run` prints at its end: one compact table per model and scheme, failures, notes, the path of
+/// the store.
 std::string summary_table(const results::Store& store, int64_t run, bool color);
 
 }  // namespace qbench::reports

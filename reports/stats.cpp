@@ -86,7 +86,9 @@ void check_paired(size_t a, size_t b) {
 
 }  // namespace
 
-double PairedTable::delta() const { return n() == 0 ? 0 : static_cast<double>(n01 - n10) / static_cast<double>(n()); }
+double PairedTable::delta() const {
+  return n() == 0 ? 0 : static_cast<double>(n01 - n10) / static_cast<double>(n());
+}
 
 double PairedTable::delta_stderr() const {
   if (n() == 0) return 0;
@@ -108,7 +110,8 @@ PairedTable paired_table(std::span<const double> baseline, std::span<const doubl
 double mcnemar_exact(int64_t n10, int64_t n01) {
   const int64_t flips = n10 + n01;
   if (n10 == n01) return 1;  // also without flips; the two tails overlap in the middle
-  // P(X <= k) of a binomial at one half, as an incomplete beta function: exact to the last digits for any count.
+  // P(X <= k) of a binomial at one half, as an incomplete beta function: exact to the last digits for any
+  // count.
   const auto k = static_cast<double>(std::min(n10, n01));
   return std::min(1.0, 2 * boost::math::ibetac(k + 1, static_cast<double>(flips) - k, 0.5));
 }
@@ -152,7 +155,9 @@ std::vector<double> benjamini_hochberg(std::span<const double> p) {
   return adjusted;
 }
 
-double normal_quantile(double probability) { return boost::math::quantile(boost::math::normal(), probability); }
+double normal_quantile(double probability) {
+  return boost::math::quantile(boost::math::normal(), probability);
+}
 
 Interval wilson(int64_t k, int64_t n, double alpha) {
   QB_CHECK(n >= 1 && k >= 0 && k <= n, "a proportion of k among n");
@@ -180,13 +185,16 @@ Bootstrap paired_block_bootstrap(std::span<const double> baseline_nll, std::span
   check_paired(baseline_nll.size(), other_nll.size());
   check_paired(baseline_nll.size(), tokens.size());
   const size_t windows = tokens.size();
-  QB_CHECK(windows > 0 && options.replicates > 0 && options.block > 0, "windows, replicates and block must be positive");
+  QB_CHECK(windows > 0 && options.replicates > 0 && options.block > 0,
+           "windows, replicates and block must be positive");
   std::vector<double> difference(windows), count(windows);
   for (size_t w = 0; w < windows; ++w) {
     difference[w] = other_nll[w] - baseline_nll[w];
     count[w] = static_cast<double>(tokens[w]);
   }
-  const auto sum = [](const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); };
+  const auto sum = [](const std::vector<double>& values) {
+    return std::accumulate(values.begin(), values.end(), 0.0);
+  };
   Bootstrap result;
   result.estimate = sum(difference) / sum(count);
 
@@ -225,7 +233,8 @@ double kendall_tau(std::span<const double> x, std::span<const double> y) {
     }
   }
   if (untied_x == 0 || untied_y == 0) return std::numeric_limits<double>::quiet_NaN();
-  return static_cast<double>(score) / std::sqrt(static_cast<double>(untied_x) * static_cast<double>(untied_y));
+  return static_cast<double>(score) /
+         std::sqrt(static_cast<double>(untied_x) * static_cast<double>(untied_y));
 }
 
 double spearman(std::span<const double> x, std::span<const double> y) {

@@ -1,4 +1,5 @@
-// Statistics of comparisons: pure functions of numbers. Definitions and the programs they agree with stand at each one.
+// Statistics of comparisons: pure functions of numbers. Definitions and the programs they agree with stand at
+// each one.
 #pragma once
 
 #include <cstdint>
@@ -45,23 +46,25 @@ Interval clopper_pearson(int64_t k, int64_t n, double alpha);
 double normal_quantile(double probability);
 
 struct Bootstrap {
-  double estimate = 0;    ///< on the data themselves
+  double estimate = 0;  ///< on the data themselves
   double standard_error = 0;
-  Interval interval;      ///< percentile interval
-  /// Two-sided, of estimate / standard_error under Student's t with ceil(windows / block) - 1 degrees of freedom: unlike a
-  /// count of replicates it can be as small as a correction for many tests needs. 1 for a single block.
+  Interval interval;  ///< percentile interval
+  /// Two-sided, of estimate / standard_error under Student's t with ceil(windows / block) - 1 degrees of
+  /// freedom: unlike a count of replicates it can be as small as a correction for many tests needs. 1 for a
+  /// single block.
   double p = 1;
 };
 
 struct BootstrapOptions {
   int64_t replicates = 2000;
-  int64_t block = 1;      ///< neighbouring windows drawn together
+  int64_t block = 1;  ///< neighbouring windows drawn together
   double alpha = 0.05;
   uint64_t seed = 0;
 };
 
-/// Difference of mean NLL per token, other - baseline, over the same windows: ln of the ratio of perplexities.
-/// Windows are drawn with replacement in circular blocks, the same draw for both sides. `nll` are sums, `tokens` their counts.
+/// Difference of mean NLL per token, other - baseline, over the same windows: ln of the ratio of
+/// perplexities. Windows are drawn with replacement in circular blocks, the same draw for both sides. `nll`
+/// are sums, `tokens` their counts.
 Bootstrap paired_block_bootstrap(std::span<const double> baseline_nll, std::span<const double> other_nll,
                                  std::span<const int64_t> tokens, const BootstrapOptions& options);
 

@@ -14,7 +14,8 @@
 
 namespace qbench::results {
 
-const std::vector<std::pair<std::string_view, std::string_view>>& migrations();  // generated from results/migrations
+const std::vector<std::pair<std::string_view, std::string_view>>&
+migrations();  // generated from results/migrations
 
 namespace {
 
@@ -23,25 +24,38 @@ constexpr int kBusyTimeoutMs = 60'000;      // another process may be in a commi
 
 std::string_view remedy(int code) {
   switch (code) {
-    case SQLITE_NOTADB: return "This is no SQLite file: give another file, or move this one away.";
-    case SQLITE_READONLY: return "Make the file and its folder writable (SQLite writes -wal and -shm files beside it), or give another file.";
-    case SQLITE_CANTOPEN: return "Check that the folder exists, is writable, and that the name is not a folder.";
-    case SQLITE_FULL: return "The disk is full: free some space and run again; finished steps are kept, nothing was half-written.";
-    case SQLITE_IOERR: return "The disk refused (full, over quota, or failing): check it and run again; finished steps are kept.";
+    case SQLITE_NOTADB:
+      return "This is no SQLite file: give another file, or move this one away.";
+    case SQLITE_READONLY:
+      return "Make the file and its folder writable (SQLite writes -wal and -shm files beside it), or give "
+             "another file.";
+    case SQLITE_CANTOPEN:
+      return "Check that the folder exists, is writable, and that the name is not a folder.";
+    case SQLITE_FULL:
+      return "The disk is full: free some space and run again; finished steps are kept, nothing was "
+             "half-written.";
+    case SQLITE_IOERR:
+      return "The disk refused (full, over quota, or failing): check it and run again; finished steps are "
+             "kept.";
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return "Another process holds the store: wait for it or stop it, then run again.";
-    case SQLITE_CORRUPT: return "The file is damaged: restore a copy, or give another file to measure into.";
+    case SQLITE_LOCKED:
+      return "Another process holds the store: wait for it or stop it, then run again.";
+    case SQLITE_CORRUPT:
+      return "The file is damaged: restore a copy, or give another file to measure into.";
     case SQLITE_PERM:
-    case SQLITE_AUTH: return "Check the permissions of the file and its folder.";
-    default: return "Check the file with `sqlite3 FILE 'PRAGMA integrity_check'`.";
+    case SQLITE_AUTH:
+      return "Check the permissions of the file and its folder.";
+    default:
+      return "Check the file with `sqlite3 FILE 'PRAGMA integrity_check'`.";
   }
 }
 
 int pragma_int(SQLite::Database& db, const char* sql) { return db.execAndGet(sql).getInt(); }
 
 [[noreturn]] void foreign_database(const std::filesystem::path& path) {
-  throw StoreError(fmt::format("{}: found an SQLite database of another program; expected a qbench store. Give another file.",
-                               path.string()));
+  throw StoreError(fmt::format(
+      "{}: found an SQLite database of another program; expected a qbench store. Give another file.",
+      path.string()));
 }
 
 /// @return the schema version; 0 for an empty file.
@@ -49,16 +63,19 @@ int check_identity(SQLite::Database& db, const std::filesystem::path& path) {
   const int version = pragma_int(db, "PRAGMA user_version");
   const int application = pragma_int(db, "PRAGMA application_id");
   const int tables = pragma_int(db, "SELECT count(*) FROM sqlite_master");
-  if (application != kApplicationId && (tables > 0 || version != 0 || application != 0)) foreign_database(path);
+  if (application != kApplicationId && (tables > 0 || version != 0 || application != 0))
+    foreign_database(path);
   if (version > kSchemaVersion) {
-    throw StoreError(fmt::format("{}: found store schema version {}; this qbench reads versions up to {}. Use the newer qbench "
-                                 "that wrote it, or another store.",
-                                 path.string(), version, kSchemaVersion));
+    throw StoreError(fmt::format(
+        "{}: found store schema version {}; this qbench reads versions up to {}. Use the newer qbench "
+        "that wrote it, or another store.",
+        path.string(), version, kSchemaVersion));
   }
   return version;
 }
 
-/// All missing migrations in one transaction; a second process that comes at the same time finds nothing left to do.
+/// All missing migrations in one transaction; a second process that comes at the same time finds nothing left
+/// to do.
 void migrate(SQLite::Database& db, const std::filesystem::path& path) {
   if (check_identity(db, path) == kSchemaVersion) return;
   QB_CHECK(static_cast<int>(migrations().size()) == kSchemaVersion, "one migration per schema version");
@@ -76,8 +93,9 @@ void create_parent(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) {
-    throw StoreError(fmt::format("{}: cannot create the folder {}: {}. Give a --store in a folder you can write.", path.string(),
-                                 path.parent_path().string(), error.message()));
+    throw StoreError(
+        fmt::format("{}: cannot create the folder {}: {}. Give a --store in a folder you can write.",
+                    path.string(), path.parent_path().string(), error.message()));
   }
 }
 
@@ -107,9 +125,9 @@ bool lacks_permission(const SQLite::Exception& error) {
   return code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM;
 }
 
-/// With permission to write, the connection tidies up the -wal and -shm files when it closes; it writes no data.
-/// In a folder that cannot be written SQLite cannot make the -shm file of a WAL database; without a -wal file the
-/// main file is complete, so it may be read as immutable.
+/// With permission to write, the connection tidies up the -wal and -shm files when it closes; it writes no
+/// data. In a folder that cannot be written SQLite cannot make the -shm file of a WAL database; without a
+/// -wal file the main file is complete, so it may be read as immutable.
 std::unique_ptr<SQLite::Database> connect_readonly(const std::filesystem::path& path) {
   for (const int flags : {SQLite::OPEN_READWRITE, SQLite::OPEN_READONLY}) {
     try {
@@ -134,21 +152,25 @@ std::unique_ptr<SQLite::Database> migrated_copy(SQLite::Database& from, const st
 
 }  // namespace
 
-void throw_store_error(const std::filesystem::path& path, std::string_view doing, const SQLite::Exception& error) {
-  throw StoreError(fmt::format("{}: {} failed: {} (SQLite code {}). {}", path.string(), doing, error.getErrorStr(),
-                               error.getExtendedErrorCode(), remedy(error.getErrorCode())));
+void throw_store_error(const std::filesystem::path& path, std::string_view doing,
+                       const SQLite::Exception& error) {
+  throw StoreError(fmt::format("{}: {} failed: {} (SQLite code {}). {}", path.string(), doing,
+                               error.getErrorStr(), error.getExtendedErrorCode(),
+                               remedy(error.getErrorCode())));
 }
 
 std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& path) {
   create_parent(path);
   try {
-    auto db = std::make_unique<SQLite::Database>(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs);
+    auto db = std::make_unique<SQLite::Database>(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
+                                                 kBusyTimeoutMs);
     check_identity(*db, path);  // before the first write to a file that may belong to another program
     db->exec("PRAGMA journal_mode = WAL");
     db->exec("PRAGMA synchronous = FULL");
     db->exec("PRAGMA foreign_keys = ON");
     migrate(*db, path);
-    // A file that can be read but not written opens quietly: find out now and not after the first hour of a run.
+    // A file that can be read but not written opens quietly: find out now and not after the first hour of a
+    // run.
     db->exec("BEGIN IMMEDIATE; ROLLBACK");
     return db;
   } catch (const SQLite::Exception& error) {
@@ -159,7 +181,8 @@ std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& pat
 std::unique_ptr<SQLite::Database> open_database_readonly(const std::filesystem::path& path) {
   std::error_code error_code;
   if (!std::filesystem::exists(path, error_code)) {
-    throw StoreError(fmt::format("{}: there is no such store. `qbench run SUITE.yaml --store FILE` makes one.", path.string()));
+    throw StoreError(fmt::format(
+        "{}: there is no such store. `qbench run SUITE.yaml --store FILE` makes one.", path.string()));
   }
   if (std::filesystem::is_directory(path, error_code)) {
     throw StoreError(fmt::format("{}: is a folder; expected the file of a store.", path.string()));
@@ -168,8 +191,9 @@ std::unique_ptr<SQLite::Database> open_database_readonly(const std::filesystem::
     auto db = connect_readonly(path);
     const int version = check_identity(*db, path);
     if (version == 0) {
-      throw StoreError(fmt::format("{}: the file is empty; expected a qbench store. `qbench run SUITE.yaml --store FILE` makes one.",
-                                   path.string()));
+      throw StoreError(fmt::format(
+          "{}: the file is empty; expected a qbench store. `qbench run SUITE.yaml --store FILE` makes one.",
+          path.string()));
     }
     return version < kSchemaVersion ? migrated_copy(*db, path) : std::move(db);
   } catch (const SQLite::Exception& error) {

@@ -16,6 +16,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::filesystem::path& pat
 std::unique_ptr<SQLite::Database> open_database_readonly(const std::filesystem::path& path);
 
 /// Rethrows an SQLite error as StoreError: file, what was being done, SQLite's code and words, remedy.
-[[noreturn]] void throw_store_error(const std::filesystem::path& path, std::string_view doing, const SQLite::Exception& error);
+[[noreturn]] void throw_store_error(const std::filesystem::path& path, std::string_view doing,
+                                    const SQLite::Exception& error);
 
 }  // namespace qbench::results

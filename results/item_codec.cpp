@@ -12,7 +12,8 @@ namespace qbench::results {
 namespace {
 
 constexpr int kLevel = 1;  // the step commit waits for it; higher levels gain under 10 % on such records
-constexpr size_t kLargestRatio = size_t{1} << 15;  // a zstd block of 4 bytes yields 128 KiB: a damaged length claims more
+constexpr size_t kLargestRatio =
+    size_t{1} << 15;  // a zstd block of 4 bytes yields 128 KiB: a damaged length claims more
 
 std::string compress(const std::vector<uint8_t>& bytes) {
   std::string packed(ZSTD_compressBound(bytes.size()), '\0');
@@ -23,17 +24,21 @@ std::string compress(const std::vector<uint8_t>& bytes) {
 }
 
 [[noreturn]] void damaged(std::string_view detail) {
-  throw StoreError(fmt::format("the item records of a step are damaged ({}); run `PRAGMA integrity_check` on the store and "
-                               "restore it from a copy, or measure again into a new store",
-                               detail));
+  throw StoreError(fmt::format(
+      "the item records of a step are damaged ({}); run `PRAGMA integrity_check` on the store and "
+      "restore it from a copy, or measure again into a new store",
+      detail));
 }
 
 Json decode(std::string_view blob) {
   const unsigned long long size = ZSTD_getFrameContentSize(blob.data(), blob.size());
-  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN || size > blob.size() * kLargestRatio) damaged("no zstd frame");
+  if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN ||
+      size > blob.size() * kLargestRatio)
+    damaged("no zstd frame");
   std::vector<uint8_t> bytes(size);
   const size_t got = ZSTD_decompress(bytes.data(), bytes.size(), blob.data(), blob.size());
-  if (ZSTD_isError(got) || got != bytes.size()) damaged(ZSTD_isError(got) ? ZSTD_getErrorName(got) : "too short");
+  if (ZSTD_isError(got) || got != bytes.size())
+    damaged(ZSTD_isError(got) ? ZSTD_getErrorName(got) : "too short");
   try {
     return Json::from_cbor(bytes);
   } catch (const Json::exception& error) {
@@ -70,7 +75,8 @@ std::string pack_items(std::span<const ItemRow> items) {
   Json all = Json::array();
   for (const ItemRow& item : items) {
     Json nll = item.nll ? Json(*item.nll) : Json(nullptr);
-    all.push_back(Json::array({item.item, item.loglikelihoods, std::move(nll), item.tokens, item.metrics, item.detail}));
+    all.push_back(Json::array(
+        {item.item, item.loglikelihoods, std::move(nll), item.tokens, item.metrics, item.detail}));
   }
   return compress(Json::to_cbor(all));
 }

@@ -33,7 +33,8 @@ std::optional<double> optional_number(const SQLite::Column& column) {
 
 std::string_view blob_of(const SQLite::Column& column) {
   const char* data = static_cast<const char*>(column.getBlob());
-  return data == nullptr ? std::string_view() : std::string_view(data, static_cast<size_t>(column.getBytes()));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(data, static_cast<size_t>(column.getBytes()));
 }
 
 struct Blob {
@@ -196,7 +197,8 @@ std::unique_ptr<Store> Store::open_readonly(const std::filesystem::path& path) {
 const std::filesystem::path& Store::path() const { return impl_->path; }
 
 int64_t Store::Impl::suite_id(const RunRow& run) {
-  Query(statement("INSERT OR IGNORE INTO suites (hash, name, yaml) VALUES (?, ?, ?)"), run.suite_hash, run.suite_name, run.suite_yaml)
+  Query(statement("INSERT OR IGNORE INTO suites (hash, name, yaml) VALUES (?, ?, ?)"), run.suite_hash,
+        run.suite_name, run.suite_yaml)
       .run();
   Query found(statement("SELECT id FROM suites WHERE hash = ? AND name = ?"), run.suite_hash, run.suite_name);
   QB_CHECK(found.next(), "the suite was just inserted");
@@ -207,7 +209,8 @@ int64_t Store::begin_run(const RunRow& run) {
   int64_t id = 0;
   impl_->write("beginning a run", [&] {
     const int64_t suite = impl_->suite_id(run);
-    Query(impl_->statement("INSERT INTO runs (suite_id, started_at, environment) VALUES (?, ?, ?)"), suite, run.started_at, run.environment)
+    Query(impl_->statement("INSERT INTO runs (suite_id, started_at, environment) VALUES (?, ?, ?)"), suite,
+          run.started_at, run.environment)
         .run();
     id = impl_->db->getLastInsertRowid();
   });
@@ -222,14 +225,17 @@ void Store::end_run(int64_t run, const std::string& status) {
 
 int64_t Store::Impl::cell_id(const CellRow& c) {
   const auto bound = [&](const char* sql) {
-    return Query(statement(sql), c.key, c.model, c.model_hash, c.calibration, c.calibration_hash, c.recipe, c.scheme, c.seed, c.baseline,
-                 c.quantize_key, c.illegal, c.notes);
+    return Query(statement(sql), c.key, c.model, c.model_hash, c.calibration, c.calibration_hash, c.recipe,
+                 c.scheme, c.seed, c.baseline, c.quantize_key, c.illegal, c.notes);
   };
-  bound("INSERT OR IGNORE INTO cells (key, model, model_hash, calibration, calibration_hash, recipe, scheme, seed, baseline, "
-        "quantize_key, illegal, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+  bound(
+      "INSERT OR IGNORE INTO cells (key, model, model_hash, calibration, calibration_hash, recipe, scheme, "
+      "seed, baseline, "
+      "quantize_key, illegal, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run();
   auto found = bound(
-      "SELECT id FROM cells WHERE key = ? AND model = ? AND model_hash = ? AND calibration = ? AND calibration_hash = ? AND recipe = ? "
+      "SELECT id FROM cells WHERE key = ? AND model = ? AND model_hash = ? AND calibration = ? AND "
+      "calibration_hash = ? AND recipe = ? "
       "AND scheme = ? AND seed = ? AND baseline = ? AND quantize_key = ? AND illegal = ? AND notes = ?");
   QB_CHECK(found.next(), "the cell was just inserted");
   return found[0].getInt64();
@@ -241,14 +247,18 @@ void Store::put_cells(int64_t run, const std::vector<CellRow>& cells, const std:
     int position = 0;
     for (const CellRow& cell : cells) {
       const int64_t id = ids[cell.key] = impl_->cell_id(cell);
-      Query(impl_->statement("INSERT OR IGNORE INTO run_cells (run_id, cell_id, position) VALUES (?, ?, ?)"), run, id, position++).run();
+      Query(impl_->statement("INSERT OR IGNORE INTO run_cells (run_id, cell_id, position) VALUES (?, ?, ?)"),
+            run, id, position++)
+          .run();
     }
     position = 0;
     for (const CellStep& link : links) {
       const auto id = ids.find(link.cell_key);
-      QB_CHECK(id != ids.end(), "a link names the cell " + link.cell_key + ", which is not registered with it");
-      Query(impl_->statement("INSERT OR IGNORE INTO cell_steps (run_id, cell_id, role, step_key, position) VALUES (?, ?, ?, ?, ?)"), run,
-            id->second, link.role, link.step_key, position++)
+      QB_CHECK(id != ids.end(),
+               "a link names the cell " + link.cell_key + ", which is not registered with it");
+      Query(impl_->statement("INSERT OR IGNORE INTO cell_steps (run_id, cell_id, role, step_key, position) "
+                             "VALUES (?, ?, ?, ?, ?)"),
+            run, id->second, link.role, link.step_key, position++)
           .run();
     }
   });
@@ -263,17 +273,19 @@ bool Store::has_step(const std::string& key) const {
 void Store::Impl::put_results(int64_t step, const StepOutcome& outcome) {
   int position = 0;
   for (const ScoreRow& s : outcome.scores) {
-    Query(statement("INSERT INTO scores (step_id, position, task, metric, protocol, value, stderr, n, higher_is_better) "
+    Query(statement("INSERT INTO scores (step_id, position, task, metric, protocol, value, stderr, n, "
+                    "higher_is_better) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
           step, position++, s.task, s.metric, s.protocol, s.value, s.stderr_, s.n, s.higher_is_better)
         .run();
   }
   position = 0;
   for (const LayerRow& l : outcome.layers) {
-    Query(statement("INSERT INTO layers (step_id, position, layer, parameters, bits_nominal, bits_effective, weight_error, output_error, "
+    Query(statement("INSERT INTO layers (step_id, position, layer, parameters, bits_nominal, bits_effective, "
+                    "weight_error, output_error, "
                     "loss, fallback, weight_hash, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-          step, position++, l.layer, l.parameters, l.bits_nominal, l.bits_effective, l.weight_error, l.output_error, l.loss, l.fallback,
-          l.weight_hash, l.detail)
+          step, position++, l.layer, l.parameters, l.bits_nominal, l.bits_effective, l.weight_error,
+          l.output_error, l.loss, l.fallback, l.weight_hash, l.detail)
         .run();
   }
 }
@@ -284,9 +296,11 @@ void Store::commit_step(int64_t run, const StepOutcome& o) {
   const std::string records = o.items.empty() ? "" : pack_items(o.items);
   impl_->write("committing a step", [&] {
     const int inserted =
-        Query(impl_->statement("INSERT OR IGNORE INTO steps (key, run_id, kind, inputs, wall_s, cpu_s, peak_rss_bytes, lanes, "
+        Query(impl_->statement("INSERT OR IGNORE INTO steps (key, run_id, kind, inputs, wall_s, cpu_s, "
+                               "peak_rss_bytes, lanes, "
                                "artifact_hash, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-              o.key, run, o.kind, o.inputs, o.wall_s, o.cpu_s, o.peak_rss_bytes, o.lanes, o.artifact_hash, o.facts)
+              o.key, run, o.kind, o.inputs, o.wall_s, o.cpu_s, o.peak_rss_bytes, o.lanes, o.artifact_hash,
+              o.facts)
             .run();
     if (inserted == 0) return;
     const int64_t step = impl_->db->getLastInsertRowid();
@@ -300,9 +314,11 @@ void Store::commit_step(int64_t run, const StepOutcome& o) {
 
 void Store::commit_failure(int64_t run, const FailureRow& f) {
   impl_->write("recording a failure", [&] {
-    Query(impl_->statement("INSERT INTO failures (run_id, step_key, kind, message, signal, phase, layer, log_tail, wall_s) "
-                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-          run, f.step_key, f.kind, f.message, f.signal, f.phase, f.layer, f.log_tail, f.wall_s)
+    Query(
+        impl_->statement(
+            "INSERT INTO failures (run_id, step_key, kind, message, signal, phase, layer, log_tail, wall_s) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+        run, f.step_key, f.kind, f.message, f.signal, f.phase, f.layer, f.log_tail, f.wall_s)
         .run();
   });
 }
@@ -310,8 +326,9 @@ void Store::commit_failure(int64_t run, const FailureRow& f) {
 std::vector<RunRow> Store::runs() const {
   return impl_->call("reading the runs", [&] {
     std::vector<RunRow> runs;
-    Query row(impl_->statement("SELECT r.id, s.name, s.hash, s.yaml, r.started_at, r.environment, r.status FROM runs r "
-                               "JOIN suites s ON s.id = r.suite_id ORDER BY r.id"));
+    Query row(impl_->statement(
+        "SELECT r.id, s.name, s.hash, s.yaml, r.started_at, r.environment, r.status FROM runs r "
+        "JOIN suites s ON s.id = r.suite_id ORDER BY r.id"));
     while (row.next()) {
       RunRow& run = runs.emplace_back();
       run.id = row[0].getInt64();
@@ -331,8 +348,10 @@ std::vector<CellRow> Store::cells(std::optional<int64_t> run) const {
     // The first registration fixes a cell's place, the last one its wording.
     std::vector<CellRow> cells;
     std::unordered_map<std::string, size_t> places;
-    Query row(impl_->statement("SELECT c.key, c.model, c.model_hash, c.calibration, c.calibration_hash, c.recipe, c.scheme, c.seed, "
-                               "c.baseline, c.quantize_key, c.illegal, c.notes FROM run_cells r JOIN cells c ON c.id = r.cell_id "
+    Query row(impl_->statement("SELECT c.key, c.model, c.model_hash, c.calibration, c.calibration_hash, "
+                               "c.recipe, c.scheme, c.seed, "
+                               "c.baseline, c.quantize_key, c.illegal, c.notes FROM run_cells r JOIN cells c "
+                               "ON c.id = r.cell_id "
                                "WHERE ?1 = 0 OR r.run_id = ?1 ORDER BY r.run_id, r.position"),
               run.value_or(0));
     while (row.next()) {
@@ -353,11 +372,14 @@ std::vector<Store::CellStep> Store::cell_steps(std::optional<int64_t> run) const
     std::vector<std::pair<int64_t, CellStep>> all;
     std::unordered_map<std::string, int64_t> latest;  // of (cell, role)
     const auto cell_role = [](const CellStep& link) { return link.cell_key + '\n' + link.role; };
-    Query row(impl_->statement("SELECT l.run_id, c.key, l.step_key, l.role FROM cell_steps l JOIN cells c ON c.id = l.cell_id "
-                               "WHERE ?1 = 0 OR l.run_id = ?1 ORDER BY l.run_id, l.position"),
-              run.value_or(0));
+    Query row(
+        impl_->statement(
+            "SELECT l.run_id, c.key, l.step_key, l.role FROM cell_steps l JOIN cells c ON c.id = l.cell_id "
+            "WHERE ?1 = 0 OR l.run_id = ?1 ORDER BY l.run_id, l.position"),
+        run.value_or(0));
     while (row.next()) {
-      auto& [at, link] = all.emplace_back(row[0].getInt64(), CellStep{row[1].getString(), row[2].getString(), row[3].getString()});
+      auto& [at, link] = all.emplace_back(
+          row[0].getInt64(), CellStep{row[1].getString(), row[2].getString(), row[3].getString()});
       latest[cell_role(link)] = at;
     }
     std::vector<CellStep> links;
@@ -369,11 +391,13 @@ std::vector<Store::CellStep> Store::cell_steps(std::optional<int64_t> run) const
 }
 
 void Store::Impl::read_results(int64_t step, StepOutcome& outcome, bool with_items, bool with_layers) {
-  Query score(statement("SELECT task, metric, protocol, value, stderr, n, higher_is_better FROM scores WHERE step_id = ? ORDER BY position"),
+  Query score(statement("SELECT task, metric, protocol, value, stderr, n, higher_is_better FROM scores WHERE "
+                        "step_id = ? ORDER BY position"),
               step);
   while (score.next()) outcome.scores.push_back(read_score(score));
   if (with_layers) {
-    Query layer(statement("SELECT layer, parameters, bits_nominal, bits_effective, weight_error, output_error, loss, fallback, "
+    Query layer(statement("SELECT layer, parameters, bits_nominal, bits_effective, weight_error, "
+                          "output_error, loss, fallback, "
                           "weight_hash, detail FROM layers WHERE step_id = ? ORDER BY position"),
                 step);
     while (layer.next()) outcome.layers.push_back(read_layer(layer));
@@ -385,7 +409,8 @@ void Store::Impl::read_results(int64_t step, StepOutcome& outcome, bool with_ite
 
 std::optional<StepOutcome> Store::step(const std::string& key, bool with_items, bool with_layers) const {
   return impl_->call("reading a step", [&]() -> std::optional<StepOutcome> {
-    Query row(impl_->statement("SELECT id, kind, inputs, wall_s, cpu_s, peak_rss_bytes, lanes, artifact_hash, facts, run_id FROM steps "
+    Query row(impl_->statement("SELECT id, kind, inputs, wall_s, cpu_s, peak_rss_bytes, lanes, "
+                               "artifact_hash, facts, run_id FROM steps "
                                "WHERE key = ?"),
               key);
     if (!row.next()) return std::nullopt;
@@ -408,7 +433,8 @@ std::optional<StepOutcome> Store::step(const std::string& key, bool with_items, 
 std::vector<std::string> Store::step_keys(std::optional<int64_t> run) const {
   return impl_->call("listing the steps", [&] {
     std::vector<std::string> keys;
-    Query row(impl_->statement("SELECT key FROM steps WHERE ?1 = 0 OR run_id = ?1 ORDER BY id"), run.value_or(0));
+    Query row(impl_->statement("SELECT key FROM steps WHERE ?1 = 0 OR run_id = ?1 ORDER BY id"),
+              run.value_or(0));
     while (row.next()) keys.push_back(row[0].getString());
     return keys;
   });
@@ -434,7 +460,9 @@ LayerTotals Store::layer_totals(const std::string& key) const {
 
 std::optional<ItemColumns> Store::item_columns(const std::string& key) const {
   return impl_->call("reading items", [&]() -> std::optional<ItemColumns> {
-    Query row(impl_->statement("SELECT i.columns FROM items i JOIN steps s ON s.id = i.step_id WHERE s.key = ?"), key);
+    Query row(
+        impl_->statement("SELECT i.columns FROM items i JOIN steps s ON s.id = i.step_id WHERE s.key = ?"),
+        key);
     if (!row.next()) return std::nullopt;
     return unpack_columns(blob_of(row[0]));
   });
@@ -443,11 +471,13 @@ std::optional<ItemColumns> Store::item_columns(const std::string& key) const {
 std::vector<FailureRow> Store::failures(std::optional<int64_t> run) const {
   return impl_->call("reading the failures", [&] {
     std::vector<FailureRow> failures;
-    Query row(impl_->statement(
-                  "SELECT step_key, kind, message, signal, phase, layer, log_tail, wall_s, run_id FROM failures f "
-                  "WHERE (?1 = 0 OR run_id = ?1) AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.key = f.step_key) "
-                  "AND id = (SELECT max(l.id) FROM failures l WHERE l.step_key = f.step_key AND (?1 = 0 OR l.run_id = ?1)) ORDER BY id"),
-              run.value_or(0));
+    Query row(
+        impl_->statement(
+            "SELECT step_key, kind, message, signal, phase, layer, log_tail, wall_s, run_id FROM failures f "
+            "WHERE (?1 = 0 OR run_id = ?1) AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.key = f.step_key) "
+            "AND id = (SELECT max(l.id) FROM failures l WHERE l.step_key = f.step_key AND (?1 = 0 OR "
+            "l.run_id = ?1)) ORDER BY id"),
+        run.value_or(0));
     while (row.next()) failures.push_back(read_failure(row));
     return failures;
   });

@@ -23,9 +23,12 @@ Json brief(double value, int digits = 6) {
   if (!std::isfinite(value)) return nullptr;
   return std::strtod(fmt::format("{:.{}g}", value, digits).c_str(), nullptr);
 }
-Json brief(const std::optional<double>& value, int digits = 6) { return value ? brief(*value, digits) : Json(nullptr); }
+Json brief(const std::optional<double>& value, int digits = 6) {
+  return value ? brief(*value, digits) : Json(nullptr);
+}
 
-/// [value, n, delta, low, high, p, p_holm, flips, test], or the state as a word. low and high: 95 % interval of the delta.
+/// [value, n, delta, low, high, p, p_holm, flips, test], or the state as a word. low and high: 95 % interval
+/// of the delta.
 Json entry_json(const Row& row, size_t c) {
   static const char* const kStates[] = {"", "failed", "not legal", "not run", ""};
   if (!row.entries[c]) return kStates[static_cast<size_t>(row.states[c])];
@@ -51,7 +54,12 @@ Json entry_json(const Row& row, size_t c) {
 Json row_json(const Report& report, const Row& row) {
   Json entries = Json::array();
   for (size_t c = 0; c < report.columns.size(); ++c) entries.push_back(entry_json(row, c));
-  Json json = {{"m", row.model}, {"r", row.recipe}, {"s", row.scheme}, {"c", row.calibration_title}, {"k", row.cell.substr(0, 16)}, {"e", std::move(entries)}};
+  Json json = {{"m", row.model_title},
+               {"r", row.recipe},
+               {"s", row.scheme},
+               {"c", row.calibration_title},
+               {"k", row.cell.substr(0, 16)},
+               {"e", std::move(entries)}};
   if (row.seed != 0) json["seed"] = row.seed;
   if (row.baseline) json["base"] = true;
   if (row.baseline_row) json["b"] = *row.baseline_row;
@@ -85,8 +93,8 @@ class LedgerWriter {
     whole_ = lines <= kMostLedgerLines;
   }
 
-  /// {"names": [...], "rows": {"3": [[name, bits, weight error, output error, fallback?], ...]}}; or, with "sums": true,
-  /// by kind: [name, layers, bits, largest weight error, largest output error].
+  /// {"names": [...], "rows": {"3": [[name, bits, weight error, output error, fallback?], ...]}}; or, with
+  /// "sums": true, by kind: [name, layers, bits, largest weight error, largest output error].
   Json write() {
     Json rows = Json::object();
     for (size_t r = 0; r < report_.rows.size(); ++r) {
@@ -108,7 +116,8 @@ class LedgerWriter {
   Json all_layers(const std::vector<results::LayerRow>& layers) {
     Json lines = Json::array();
     for (const auto& layer : layers) {
-      Json line = {name(layer.layer), brief(layer.bits_effective, 4), brief(layer.weight_error, 3), brief(layer.output_error, 3)};
+      Json line = {name(layer.layer), brief(layer.bits_effective, 4), brief(layer.weight_error, 3),
+                   brief(layer.output_error, 3)};
       if (!layer.fallback.empty()) line.push_back(layer.fallback);
       lines.push_back(std::move(line));
     }
@@ -132,7 +141,8 @@ class LedgerWriter {
     }
     Json lines = Json::array();
     for (const auto& [kind, sum] : sums) {
-      lines.push_back({name(kind), sum.layers, brief(sum.bits / sum.parameters, 4), brief(sum.weight_error, 3), brief(sum.output_error, 3)});
+      lines.push_back({name(kind), sum.layers, brief(sum.bits / sum.parameters, 4),
+                       brief(sum.weight_error, 3), brief(sum.output_error, 3)});
     }
     return lines;
   }
@@ -148,8 +158,15 @@ Json failures_json(const Report& report) {
   Json all = Json::array();
   for (const Failure& failure : report.failures) {
     const auto& row = failure.row;
-    all.push_back({{"what", failure.what}, {"kind", row.kind}, {"message", row.message}, {"signal", row.signal}, {"phase", row.phase}, {"layer", row.layer},
-                   {"log", row.log_tail}, {"after", format_seconds(row.wall_s)}, {"cells", failure.cells}});
+    all.push_back({{"what", failure.what},
+                   {"kind", row.kind},
+                   {"message", row.message},
+                   {"signal", row.signal},
+                   {"phase", row.phase},
+                   {"layer", row.layer},
+                   {"log", row.log_tail},
+                   {"after", format_seconds(row.wall_s)},
+                   {"cells", failure.cells}});
   }
   return all;
 }
@@ -157,24 +174,39 @@ Json failures_json(const Report& report) {
 Json page_data(const Report& report, const results::Store& store) {
   Json data = {{"notes", report.notes}, {"recipes", report.recipes}, {"schemes", report.schemes}};
   data["calibrations"] = short_names(report.calibrations);
-  for (const char* key : {"columns", "rows", "spreads", "costs", "fallbacks", "runs"}) data[key] = Json::array();
+  for (const char* key : {"columns", "rows", "spreads", "costs", "fallbacks", "runs"})
+    data[key] = Json::array();
   for (const ScoreColumn& c : report.columns) {
-    data["columns"].push_back({{"title", c.title}, {"group", c.task_title}, {"name", metric_title(c.metric)}, {"task", c.task}, {"metric", c.metric},
-                               {"protocol", c.protocol}, {"up", c.higher_is_better}, {"share", is_share(c.metric)}});
+    data["columns"].push_back({{"title", c.title},
+                               {"group", c.task_title},
+                               {"name", metric_title(c.metric)},
+                               {"task", c.task},
+                               {"metric", c.metric},
+                               {"protocol", c.protocol},
+                               {"up", c.higher_is_better},
+                               {"share", is_share(c.metric)}});
   }
   for (const Row& row : report.rows) data["rows"].push_back(row_json(report, row));
   for (const CostLine& line : report.costs) {
-    data["costs"].push_back({line.kind, line.steps, format_seconds(line.wall_s), format_seconds(line.cpu_s), format_bytes(line.peak_rss_bytes)});
+    data["costs"].push_back({line.kind, line.steps, format_seconds(line.wall_s), format_seconds(line.cpu_s),
+                             format_bytes(line.peak_rss_bytes)});
   }
   data["saved"] = format_seconds(report.saved_s);
-  for (const auto& line : report.fallbacks) data["fallbacks"].push_back({report.rows[line.row].name(), line.layer, line.fallback});
+  for (const auto& line : report.fallbacks)
+    data["fallbacks"].push_back({report.rows[line.row].name(), line.layer, line.fallback});
   for (const auto& run : report.runs) {
-    data["runs"].push_back({{"id", run.id}, {"suite", run.suite_name}, {"hash", run.suite_hash}, {"started", run.started_at}, {"status", run.status},
-                            {"env", run.environment}, {"yaml", run.suite_yaml}});
+    data["runs"].push_back({{"id", run.id},
+                            {"suite", run.suite_name},
+                            {"hash", run.suite_hash},
+                            {"started", run.started_at},
+                            {"status", run.status},
+                            {"env", run.environment},
+                            {"yaml", run.suite_yaml}});
   }
   const Coverage& c = report.coverage;
-  data["coverage"] = Json::array({Json::array({"cells", c.cells}), Json::array({"not legal", c.illegal}), Json::array({"steps", c.steps}),
-                                  Json::array({"shared uses", c.shared}), Json::array({"from earlier runs", c.cached}), Json::array({"run", c.run}),
+  data["coverage"] = Json::array({Json::array({"cells", c.cells}), Json::array({"not legal", c.illegal}),
+                                  Json::array({"steps", c.steps}), Json::array({"shared uses", c.shared}),
+                                  Json::array({"from earlier runs", c.cached}), Json::array({"run", c.run}),
                                   Json::array({"failed", c.failed}), Json::array({"not run", c.not_run})});
   data["failures"] = failures_json(report);
   data["ledger"] = LedgerWriter(report, store).write();
@@ -187,12 +219,23 @@ std::string html_escape(std::string_view text) {
   std::string safe;
   for (const char c : text) {
     switch (c) {
-      case '&': safe += "&amp;"; break;
-      case '<': safe += "&lt;"; break;
-      case '>': safe += "&gt;"; break;
-      case '"': safe += "&quot;"; break;
-      case '\'': safe += "&#39;"; break;
-      default: safe += c;
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      case '\'':
+        safe += "&#39;";
+        break;
+      default:
+        safe += c;
     }
   }
   return safe;
@@ -220,14 +263,18 @@ std::string_view asset(std::string_view name) {
 }
 
 std::string html_page(const std::string& title, std::string_view script, const Json& data) {
-  std::string page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n";
+  std::string page =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+      "script-src 'unsafe-inline'\">\n";
   page += "<title>" + html_escape(title) + "</title>\n<style>\n";
   page.append(asset("report.css"));
   page += "</style>\n</head>\n<body>\n<header class=\"page\"><h1>" + html_escape(title) +
-          "</h1></header>\n<main id=\"main\"><noscript><section>This page draws its tables and plots with JavaScript; "
-          "<code>qbench report --format md</code> writes one without.</section></noscript></main>\n<div id=\"tip\" role=\"status\" hidden></div>\n"
+          "</h1></header>\n<main id=\"main\"><noscript><section>This page draws its tables and plots with "
+          "JavaScript; "
+          "<code>qbench report --format md</code> writes one without.</section></noscript></main>\n<div "
+          "id=\"tip\" role=\"status\" hidden></div>\n"
           "<script type=\"application/json\" id=\"data\">";
   page += script_json(data) + "</script>\n<script>\n";
   page.append(asset("common.js"));
@@ -242,7 +289,8 @@ std::string html_document(const Report& report, const results::Store& store) {
   for (const auto& run : report.runs) {
     if (seen.insert(run.suite_name).second) names += (names.empty() ? "" : ", ") + run.suite_name;
   }
-  return html_page("qbench report" + (names.empty() ? "" : ": " + names), asset("report.js"), page_data(report, store));
+  return html_page("qbench report" + (names.empty() ? "" : ": " + names), asset("report.js"),
+                   page_data(report, store));
 }
 
 }  // namespace qbench::reports

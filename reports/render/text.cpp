@@ -9,11 +9,16 @@ namespace {
 
 const char* color_of(Tone tone) {
   switch (tone) {
-    case Tone::kGood: return "\x1b[32m";
-    case Tone::kBad: return "\x1b[31m";
-    case Tone::kWarn: return "\x1b[33m";
-    case Tone::kDim: return "\x1b[2m";
-    default: return "";
+    case Tone::kGood:
+      return "\x1b[32m";
+    case Tone::kBad:
+      return "\x1b[31m";
+    case Tone::kWarn:
+      return "\x1b[33m";
+    case Tone::kDim:
+      return "\x1b[2m";
+    default:
+      return "";
   }
 }
 
@@ -46,7 +51,8 @@ std::string padded(const std::string& text, size_t width, bool right) {
 
 std::string terminal_cell(const Value& value, const Widths& width, bool numeric, bool color) {
   // Words in a numeric column ("failed") end where the numbers end.
-  const std::string body = padded(terminal_escape(value.text), width.text, numeric) + value.suffix + padding(width.suffix, value.suffix.size());
+  const std::string body = padded(terminal_escape(value.text), width.text, numeric) + value.suffix +
+                           padding(width.suffix, value.suffix.size());
   const char* tone = color ? color_of(value.tone) : "";
   return *tone == '\0' ? body : tone + body + "\x1b[0m";
 }
@@ -70,7 +76,8 @@ std::vector<std::string> wrapped_name(const std::string& name, size_t width) {
   return lines;
 }
 
-/// Headings over groups of columns, wrapped to the width of their group; the last lines touch the column titles.
+/// Headings over groups of columns, wrapped to the width of their group; the last lines touch the column
+/// titles.
 std::string group_lines(const Table& table, const std::vector<Widths>& widths) {
   struct Group {
     size_t start, width;
@@ -80,9 +87,11 @@ std::string group_lines(const Table& table, const std::vector<Widths>& widths) {
   size_t position = 0, height = 0;
   for (size_t c = 0; c < table.columns.size();) {
     size_t last = c, width = 0;
-    while (last < table.columns.size() && table.columns[last].group == table.columns[c].group) width += 2 + widths[last++].all();
+    while (last < table.columns.size() && table.columns[last].group == table.columns[c].group)
+      width += 2 + widths[last++].all();
     if (!table.columns[c].group.empty()) {
-      groups.push_back({position + 2, width - 2, wrapped_name(terminal_escape(table.columns[c].group), width - 2)});
+      groups.push_back(
+          {position + 2, width - 2, wrapped_name(terminal_escape(table.columns[c].group), width - 2)});
       height = std::max(height, groups.back().lines.size());
     }
     position += width;
@@ -109,7 +118,8 @@ void trim_line(std::string& text) {
 }  // namespace
 
 size_t display_width(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string terminal_escape(const std::string& text) {
@@ -138,11 +148,13 @@ std::string markdown_escape(const std::string& text) {
 
 std::string terminal_table(const Table& table, bool color) {
   const auto widths = column_widths(table);
-  std::string text = color ? "\x1b[1m" + terminal_escape(table.title) + "\x1b[0m\n" : terminal_escape(table.title) + "\n";
+  std::string text =
+      color ? "\x1b[1m" + terminal_escape(table.title) + "\x1b[0m\n" : terminal_escape(table.title) + "\n";
   text += group_lines(table, widths);
   std::string header, rule;
   for (size_t c = 0; c < table.columns.size(); ++c) {
-    header += "  " + padded(terminal_escape(table.columns[c].title), widths[c].all(), table.columns[c].numeric);
+    header +=
+        "  " + padded(terminal_escape(table.columns[c].title), widths[c].all(), table.columns[c].numeric);
     rule += "  ";
     for (size_t i = 0; i < widths[c].all(); ++i) rule += "─";
   }
@@ -150,7 +162,8 @@ std::string terminal_table(const Table& table, bool color) {
   text += header + "\n" + rule + "\n";
   for (const auto& row : table.rows) {
     std::string line;
-    for (size_t c = 0; c < row.size(); ++c) line += "  " + terminal_cell(row[c], widths[c], table.columns[c].numeric, color);
+    for (size_t c = 0; c < row.size(); ++c)
+      line += "  " + terminal_cell(row[c], widths[c], table.columns[c].numeric, color);
     trim_line(line);
     text += line + "\n";
   }
@@ -172,7 +185,8 @@ std::string terminal_paragraph(const std::string& text) {
 }
 
 std::string markdown_table(const Table& table, int heading_level) {
-  std::string text = std::string(static_cast<size_t>(heading_level), '#') + " " + markdown_escape(table.title) + "\n\n";
+  std::string text =
+      std::string(static_cast<size_t>(heading_level), '#') + " " + markdown_escape(table.title) + "\n\n";
   if (!table.caption.empty()) text += markdown_escape(table.caption) + "\n\n";
   std::string rule = "|";
   text += "|";
@@ -183,7 +197,8 @@ std::string markdown_table(const Table& table, int heading_level) {
   text += "\n" + rule + "\n";
   for (const auto& row : table.rows) {
     text += "|";
-    for (const auto& value : row) text += " " + markdown_escape(value.text) + markdown_escape(value.suffix) + " |";
+    for (const auto& value : row)
+      text += " " + markdown_escape(value.text) + markdown_escape(value.suffix) + " |";
     text += "\n";
   }
   return text + "\n";

@@ -7,7 +7,8 @@
 
 namespace qbench::reports {
 
-/// Aligned columns; with `color`, ANSI colours by tone. Cells are made safe for a terminal (control characters shown as ?).
+/// Aligned columns; with `color`, ANSI colours by tone. Cells are made safe for a terminal (control
+/// characters shown as ?).
 std::string terminal_table(const Table& table, bool color);
 /// Indented by four spaces, wrapped at 110 columns.
 std::string terminal_paragraph(const std::string& text);

@@ -20,6 +20,11 @@ using results::ItemColumns;
 using results::StepOutcome;
 using results::Store;
 
+std::string text_of(const Json& json) {
+  return json.is_string() ? json.get<std::string>()
+                          : json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 /// Tasks that link a cell to steps have any other role.
 constexpr const char* kQuantizeRole = "quantize";
 
@@ -64,7 +69,8 @@ class Builder {
   void read_cells() {
     cells_ = store_.cells(options_.run);
     std::erase_if(cells_, [&](const CellRow& cell) { return cell.key.rfind(options_.cell_prefix, 0) != 0; });
-    for (auto& link : store_.cell_steps(options_.run)) links_[link.cell_key].push_back({link.step_key, link.role});
+    for (auto& link : store_.cell_steps(options_.run))
+      links_[link.cell_key].push_back({link.step_key, link.role});
   }
 
   void read_failures() {
@@ -76,8 +82,8 @@ class Builder {
 
   /// Equal for cells whose every result is the same by construction.
   std::string row_identity(const CellRow& cell) {
-    std::string identity = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", cell.model, cell.model_hash, cell.recipe, cell.scheme, cell.seed,
-                                       cell.baseline, cell.quantize_key);
+    std::string identity = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", cell.model, cell.model_hash, cell.recipe,
+                                       cell.scheme, cell.seed, cell.baseline, cell.quantize_key);
     if (cell.quantize_key.empty() && !cell.baseline) identity += "\n" + cell.illegal;
     std::vector<std::string> keys;
     for (const Link& link : links_[cell.key]) keys.push_back(link.step_key);
@@ -102,20 +108,26 @@ class Builder {
         if (row.calibration != cell.calibration) row.calibration = row.calibration_hash = "";
       }
     }
+    name_models();
     name_calibrations();
     order_rows();
   }
 
-  /// By model, baseline first, then scheme, recipe and calibration set in the order of their first appearance.
+  /// By model, baseline first, then scheme, recipe and calibration set in the order of their first
+  /// appearance.
   void order_rows() {
-    const auto place = [](const std::vector<std::string>& list, const std::string& value) { return std::find(list.begin(), list.end(), value) - list.begin(); };
+    const auto place = [](const std::vector<std::string>& list, const std::string& value) {
+      return std::find(list.begin(), list.end(), value) - list.begin();
+    };
     std::vector<std::string> models;
     for (const Row& row : report_.rows) add_distinct(models, row.model + "\n" + row.model_hash);
     const auto order = [&](const Row& row) {
-      return std::make_tuple(place(models, row.model + "\n" + row.model_hash), !row.baseline, place(report_.schemes, row.scheme),
-                             place(report_.recipes, row.recipe), place(report_.calibrations, row.calibration), row.seed);
+      return std::make_tuple(place(models, row.model + "\n" + row.model_hash), !row.baseline,
+                             place(report_.schemes, row.scheme), place(report_.recipes, row.recipe),
+                             place(report_.calibrations, row.calibration), row.seed);
     };
-    std::stable_sort(report_.rows.begin(), report_.rows.end(), [&](const Row& a, const Row& b) { return order(a) < order(b); });
+    std::stable_sort(report_.rows.begin(), report_.rows.end(),
+                     [&](const Row& a, const Row& b) { return order(a) < order(b); });
   }
 
   static Row new_row(const CellRow& cell) {
@@ -136,6 +148,23 @@ class Builder {
     return row;
   }
 
+  /// Short, and distinct for each model and content: the file behind a name may have changed between runs.
+  void name_models() {
+    std::vector<std::string> models;
+    std::map<std::string, std::set<std::string>> hashes;
+    for (const Row& row : report_.rows) {
+      models.push_back(row.model);
+      hashes[row.model].insert(row.model_hash);
+    }
+    const auto titles = short_model_names(models);
+    for (size_t r = 0; r < titles.size(); ++r) {
+      Row& row = report_.rows[r];
+      model_titles_[row.model] = titles[r];
+      row.model_title =
+          hashes[row.model].size() == 1 ? titles[r] : titles[r] + " " + row.model_hash.substr(0, 12);
+    }
+  }
+
   void name_calibrations() {
     for (const CellRow& cell : cells_) {
       if (!cell.calibration.empty()) add_distinct(report_.calibrations, cell.calibration);
@@ -143,15 +172,17 @@ class Builder {
     const auto titles = short_names(report_.calibrations);
     for (Row& row : report_.rows) {
       const auto place = std::find(report_.calibrations.begin(), report_.calibrations.end(), row.calibration);
-      row.calibration_title = row.calibration.empty() ? (row.baseline || report_.calibrations.empty() ? "" : "any")
-                                                      : titles[static_cast<size_t>(place - report_.calibrations.begin())];
+      row.calibration_title = row.calibration.empty()
+                                  ? (row.baseline || report_.calibrations.empty() ? "" : "any")
+                                  : titles[static_cast<size_t>(place - report_.calibrations.begin())];
       if (row.baseline) continue;
       add_distinct(report_.recipes, row.recipe);
       add_distinct(report_.schemes, row.scheme);
     }
   }
 
-  /// Columns in the order in which cells ask for tasks; failed or unfinished tasks have none unless another cell has a score.
+  /// Columns in the order in which cells ask for tasks; failed or unfinished tasks have none unless another
+  /// cell has a score.
   void make_columns() {
     std::unordered_map<std::string, size_t> known;
     for (const Row& row : report_.rows) {
@@ -161,7 +192,8 @@ class Builder {
         for (const auto& score : outcome->scores) {
           const auto [place, added] = known.try_emplace(column_key(score), report_.columns.size());
           if (!added) continue;
-          report_.columns.push_back({score.task, score.metric, score.protocol, "", "", score.higher_is_better});
+          report_.columns.push_back(
+              {score.task, score.metric, score.protocol, "", "", score.higher_is_better});
           roles_.push_back({});
         }
         for (const auto& score : outcome->scores) roles_[known[column_key(score)]].insert(link.role);
@@ -171,7 +203,9 @@ class Builder {
     name_columns();
   }
 
-  static std::string column_key(const results::ScoreRow& score) { return score.task + "\n" + score.metric + "\n" + score.protocol; }
+  static std::string column_key(const results::ScoreRow& score) {
+    return score.task + "\n" + score.metric + "\n" + score.protocol;
+  }
 
   void name_columns() {
     std::vector<std::string> tasks;
@@ -193,7 +227,8 @@ class Builder {
       for (const Link& link : links_[row.cell]) {
         const StepOutcome* outcome = step(link.step_key);
         if (outcome == nullptr) continue;
-        for (const auto& score : outcome->scores) row.entries[columns_.at(column_key(score))] = Entry{score, link.step_key, std::nullopt};
+        for (const auto& score : outcome->scores)
+          row.entries[columns_.at(column_key(score))] = Entry{score, link.step_key, std::nullopt};
       }
       fill_states(row);
       fill_quantization(row);
@@ -212,19 +247,21 @@ class Builder {
     }
     for (size_t c = 0; c < report_.columns.size(); ++c) {
       const auto any_role_in = [&](const std::set<std::string>& roles) {
-        return std::any_of(roles_[c].begin(), roles_[c].end(), [&](const auto& role) { return roles.count(role) != 0; });
+        return std::any_of(roles_[c].begin(), roles_[c].end(),
+                           [&](const auto& role) { return roles.count(role) != 0; });
       };
-      row.states.push_back(row.entries[c]            ? EntryState::kDone
-                           : !row.illegal.empty()    ? EntryState::kIllegal
-                           : !any_role_in(asked)     ? EntryState::kNotAsked
-                           : !prepared               ? EntryState::kFailed
-                           : any_role_in(failed)     ? EntryState::kFailed
-                                                     : EntryState::kNotRun);
+      row.states.push_back(row.entries[c]         ? EntryState::kDone
+                           : !row.illegal.empty() ? EntryState::kIllegal
+                           : !any_role_in(asked)  ? EntryState::kNotAsked
+                           : !prepared            ? EntryState::kFailed
+                           : any_role_in(failed)  ? EntryState::kFailed
+                                                  : EntryState::kNotRun);
     }
   }
 
   bool is_task_role(const std::string& role) const {
-    return std::any_of(roles_.begin(), roles_.end(), [&](const auto& roles) { return roles.count(role) != 0; });
+    return std::any_of(roles_.begin(), roles_.end(),
+                       [&](const auto& roles) { return roles.count(role) != 0; });
   }
 
   void fill_quantization(Row& row) {
@@ -242,7 +279,8 @@ class Builder {
     std::optional<size_t> found;
     for (size_t i = 0; i < report_.rows.size(); ++i) {
       const Row& candidate = report_.rows[i];
-      if (!candidate.baseline || candidate.model != row.model || candidate.model_hash != row.model_hash) continue;
+      if (!candidate.baseline || candidate.model != row.model || candidate.model_hash != row.model_hash)
+        continue;
       if (candidate.seed == row.seed) return i;
       if (!found) found = i;
     }
@@ -260,8 +298,8 @@ class Builder {
         if (!row.entries[c] || !baseline.entries[c]) continue;
         Entry& entry = *row.entries[c];
         const Entry& reference = *baseline.entries[c];
-        entry.against_baseline =
-            compare_scores(reference.score, items(reference.step_key), entry.score, items(entry.step_key), options_.compare);
+        entry.against_baseline = compare_scores(reference.score, items(reference.step_key), entry.score,
+                                                items(entry.step_key), options_.compare);
         families[{*row.baseline_row, c}].push_back(&*entry.against_baseline);
       }
     }
@@ -275,20 +313,25 @@ class Builder {
       if (row.baseline || row.calibration.empty()) continue;
       for (size_t c = 0; c < report_.columns.size(); ++c) {
         if (!row.entries[c] || !std::isfinite(row.entries[c]->score.value)) continue;
-        const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", row.model, row.model_hash, row.recipe, row.scheme, row.seed, c);
+        const std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", row.model, row.model_hash, row.recipe,
+                                            row.scheme, row.seed, c);
         const auto [place, added] = groups.try_emplace(key, report_.spreads.size());
-        if (added) report_.spreads.push_back({row.model, row.recipe, row.scheme, row.seed, c, {}, 0, 0});
-        report_.spreads[place->second].points.push_back({row.calibration_title, r, row.entries[c]->score.value});
+        if (added)
+          report_.spreads.push_back({row.model_title, row.recipe, row.scheme, row.seed, c, {}, 0, 0});
+        report_.spreads[place->second].points.push_back(
+            {row.calibration_title, r, row.entries[c]->score.value});
       }
     }
     std::erase_if(report_.spreads, [](const Spread& spread) { return spread.points.size() < 2; });
     for (Spread& spread : report_.spreads) {
-      const auto [low, high] = std::minmax_element(spread.points.begin(), spread.points.end(),
-                                                   [](const auto& a, const auto& b) { return a.value < b.value; });
+      const auto [low, high] =
+          std::minmax_element(spread.points.begin(), spread.points.end(),
+                              [](const auto& a, const auto& b) { return a.value < b.value; });
       spread.lowest = low->value;
       spread.highest = high->value;
     }
-    std::stable_sort(report_.spreads.begin(), report_.spreads.end(), [](const auto& a, const auto& b) { return a.column < b.column; });
+    std::stable_sort(report_.spreads.begin(), report_.spreads.end(),
+                     [](const auto& a, const auto& b) { return a.column < b.column; });
   }
 
   void make_failures() {
@@ -379,31 +422,60 @@ class Builder {
     note_pairing();
     const auto& c = report_.coverage;
     if (!report_.failures.empty()) {
-      report_.notes.push_back(fmt::format("{} failed; see Failures.", report_.failures.size() == 1 ? "1 step" : fmt::format("{} steps", report_.failures.size())));
+      report_.notes.push_back(fmt::format(
+          "{} failed; see Failures.",
+          report_.failures.size() == 1 ? "1 step" : fmt::format("{} steps", report_.failures.size())));
     }
-    if (c.not_run > 0) report_.notes.push_back(fmt::format("{} of {} steps have not run: the table is incomplete.", c.not_run, c.steps));
+    if (c.not_run > 0)
+      report_.notes.push_back(
+          fmt::format("{} of {} steps have not run: the table is incomplete.", c.not_run, c.steps));
     if (!report_.fallbacks.empty()) {
-      report_.notes.push_back(fmt::format("{} layer{} fell back from what the method asks for; see Ledger.", report_.fallbacks.size(), report_.fallbacks.size() == 1 ? "" : "s"));
+      report_.notes.push_back(fmt::format("{} layer{} fell back from what the method asks for; see Ledger.",
+                                          report_.fallbacks.size(),
+                                          report_.fallbacks.size() == 1 ? "" : "s"));
     }
   }
 
   /// Labels of cells, each once, with the models or cells it is about.
   void note_labels() {
-    std::vector<std::string> order;
-    std::map<std::string, std::set<std::string>> cells_with;
+    std::vector<std::pair<std::string, std::string>> order;  // model, label
+    std::map<std::pair<std::string, std::string>, size_t> cells_with;
+    std::map<std::string, size_t> cells_of;
     for (const CellRow& cell : cells_) {
+      ++cells_of[cell.model];
       for (const Json& note : cell.notes) {
-        const std::string text = cell.model + ": " + (note.is_string() ? note.get<std::string>() : note.dump());
-        add_distinct(order, text);
-        cells_with[text].insert(cell.key);
+        const std::pair<std::string, std::string> label = {cell.model, text_of(note)};
+        if (cells_with[label]++ == 0) order.push_back(label);
       }
     }
-    for (const std::string& text : order) {
-      const std::string model = text.substr(0, text.find(": "));
-      const auto of_model = static_cast<size_t>(std::count_if(cells_.begin(), cells_.end(), [&](const auto& cell) { return cell.model == model; }));
-      const size_t with = cells_with[text].size();
-      report_.notes.push_back(with == of_model ? text : fmt::format("{} ({} of {} cells)", text, with, of_model));
+    for (const auto& label : order) {
+      const std::string text = model_titles_[label.first] + ": " + label.second;
+      const size_t with = cells_with[label], of = cells_of[label.first];
+      report_.notes.push_back(with == of ? text : fmt::format("{} ({} of {} cells)", text, with, of));
     }
+  }
+
+  /// What a step says about its own numbers: "warnings", values that are not finite, requests that did not
+  /// fit.
+  static std::vector<std::string> warnings_of(const StepOutcome& outcome) {
+    std::vector<std::string> warnings;
+    if (!outcome.facts.is_object()) return warnings;
+    const auto positive = [](const Json& facts, const char* key) {
+      return facts.is_object() && facts.contains(key) && facts.at(key).is_number() &&
+             facts.at(key).get<double>() > 0;
+    };
+    if (const auto listed = outcome.facts.find("warnings");
+        listed != outcome.facts.end() && listed->is_array()) {
+      for (const Json& warning : *listed) warnings.push_back(text_of(warning));
+    }
+    if (positive(outcome.facts, "diverged")) {
+      warnings.push_back(text_of(outcome.facts.at("diverged")) + " values are not finite");
+    }
+    if (outcome.facts.contains("requests") && positive(outcome.facts.at("requests"), "truncated")) {
+      warnings.push_back(text_of(outcome.facts.at("requests").at("truncated")) +
+                         " requests were longer than the model's context and lost their beginning");
+    }
+    return warnings;
   }
 
   void note_warnings() {
@@ -412,11 +484,9 @@ class Builder {
     for (const Row& row : report_.rows) {
       for (const Link& link : links_[row.cell]) {
         const StepOutcome* outcome = step(link.step_key);
-        if (outcome == nullptr || !outcome->facts.is_object()) continue;
-        const auto warnings = outcome->facts.find("warnings");
-        if (warnings == outcome->facts.end() || !warnings->is_array()) continue;
-        for (const Json& warning : *warnings) {
-          const std::string text = link.role + ": " + (warning.is_string() ? warning.get<std::string>() : warning.dump());
+        if (outcome == nullptr) continue;
+        for (const std::string& warning : warnings_of(*outcome)) {
+          const std::string text = link.role + ": " + warning;
           add_distinct(order, text);
           steps_with[text].insert(link.step_key);
         }
@@ -431,13 +501,19 @@ class Builder {
   void note_pairing() {
     std::set<std::string> unequal, bare;
     for (const Row& row : report_.rows) {
-      if (!row.baseline && row.illegal.empty() && !row.baseline_row) bare.insert(row.model);
+      if (!row.baseline && row.illegal.empty() && !row.baseline_row) bare.insert(row.model_title);
       for (size_t c = 0; c < row.entries.size(); ++c) {
-        if (row.entries[c] && row.entries[c]->against_baseline && row.entries[c]->against_baseline->unpaired > 0) unequal.insert(report_.columns[c].title);
+        if (row.entries[c] && row.entries[c]->against_baseline &&
+            row.entries[c]->against_baseline->unpaired > 0)
+          unequal.insert(report_.columns[c].title);
       }
     }
-    for (const auto& model : bare) report_.notes.push_back(model + ": no baseline was measured; there are no deltas.");
-    for (const auto& title : unequal) report_.notes.push_back(title + ": some cells were scored on other items than the baseline; tests use the common items, deltas do not.");
+    for (const auto& model : bare)
+      report_.notes.push_back(model + ": no baseline was measured; there are no deltas.");
+    for (const auto& title : unequal)
+      report_.notes.push_back(title +
+                              ": some cells were scored on other items than the baseline; tests use the "
+                              "common items, deltas do not.");
   }
 
   const Store& store_;
@@ -447,6 +523,7 @@ class Builder {
   std::unordered_map<std::string, std::vector<Link>> links_;
   std::unordered_map<std::string, std::optional<StepOutcome>> steps_;
   std::unordered_map<std::string, std::optional<ItemColumns>> items_;
+  std::map<std::string, std::string> model_titles_;
   std::vector<FailureRow> all_failures_;
   std::unordered_map<std::string, size_t> failed_;
   std::unordered_map<std::string, size_t> columns_;
@@ -467,6 +544,8 @@ std::string Row::name() const {
   return text;
 }
 
-Report build_report(const Store& store, const ReportOptions& options) { return Builder(store, options).build(); }
+Report build_report(const Store& store, const ReportOptions& options) {
+  return Builder(store, options).build();
+}
 
 }  // namespace qbench::reports

@@ -15,8 +15,8 @@ struct Pairs {
 };
 
 /// The values of items that both sides have, in the baseline's order.
-Pairs pair_items(const results::ItemColumns& a, const std::vector<double>& a_values, const results::ItemColumns& b,
-                 const std::vector<double>& b_values) {
+Pairs pair_items(const results::ItemColumns& a, const std::vector<double>& a_values,
+                 const results::ItemColumns& b, const std::vector<double>& b_values) {
   Pairs pairs;
   if (a.ids == b.ids) {  // the usual case
     pairs = {a.ids, a_values, b_values, a.tokens, 0};
@@ -59,7 +59,8 @@ void mcnemar(Pairs pairs, Comparison& result) {
   result.n10 = table.n10;
   result.n01 = table.n01;
   for (size_t i = 0; i < pairs.ids.size(); ++i) {
-    if (pairs.baseline[i] != pairs.other[i]) result.flips.push_back({std::move(pairs.ids[i]), pairs.baseline[i], pairs.other[i]});
+    if (pairs.baseline[i] != pairs.other[i])
+      result.flips.push_back({std::move(pairs.ids[i]), pairs.baseline[i], pairs.other[i]});
   }
 }
 
@@ -67,20 +68,26 @@ Bootstrap bootstrap(const Pairs& pairs, const CompareOptions& options) {
   BootstrapOptions o;
   o.replicates = options.replicates;
   o.seed = options.seed;
-  // Neighbouring windows are of one document: blocks of about the cube root of their number keep that dependence.
-  o.block = std::max<int64_t>(1, static_cast<int64_t>(std::cbrt(static_cast<double>(pairs.ids.size())) + 1e-9));
+  // Neighbouring windows are of one document: blocks of about the cube root of their number keep that
+  // dependence.
+  o.block =
+      std::max<int64_t>(1, static_cast<int64_t>(std::cbrt(static_cast<double>(pairs.ids.size())) + 1e-9));
   return paired_block_bootstrap(pairs.baseline, pairs.other, pairs.tokens, o);
 }
 
-/// The bootstrap is of the mean NLL per token; delta is of the perplexity: both ends go through the same exponential.
-void bootstrap_likelihood(const Pairs& pairs, const results::ScoreRow& baseline, const CompareOptions& options, Comparison& result) {
+/// The bootstrap is of the mean NLL per token; delta is of the perplexity: both ends go through the same
+/// exponential.
+void bootstrap_likelihood(const Pairs& pairs, const results::ScoreRow& baseline,
+                          const CompareOptions& options, Comparison& result) {
   const Bootstrap b = bootstrap(pairs, options);
   result.test = "block bootstrap";
   result.p = b.p;
   const bool tokenwise = baseline.metric == "ppl" || baseline.metric == "perplexity";
   const double ratio = (baseline.value + result.delta) / baseline.value;
-  if (!tokenwise || !std::isfinite(ratio) || ratio <= 0) return;  // per word or byte: the interval has another unit
-  // The observed log ratio may differ from the estimate when windows weigh equally; the interval is shifted to it.
+  if (!tokenwise || !std::isfinite(ratio) || ratio <= 0)
+    return;  // per word or byte: the interval has another unit
+  // The observed log ratio may differ from the estimate when windows weigh equally; the interval is shifted
+  // to it.
   const double shift = std::log(ratio) - b.estimate;
   const auto as_delta = [&](double log_ratio) { return baseline.value * std::expm1(log_ratio + shift); };
   result.interval = Interval{as_delta(b.interval.low), as_delta(b.interval.high)};
@@ -94,8 +101,8 @@ void bootstrap_mean(Pairs pairs, const CompareOptions& options, Comparison& resu
   result.interval = b.interval;
 }
 
-void compare_items(const results::ScoreRow& baseline, const results::ItemColumns& a, const results::ItemColumns& b,
-                   const CompareOptions& options, Comparison& result) {
+void compare_items(const results::ScoreRow& baseline, const results::ItemColumns& a,
+                   const results::ItemColumns& b, const CompareOptions& options, Comparison& result) {
   const auto in_a = a.metrics.find(baseline.metric);
   const auto in_b = b.metrics.find(baseline.metric);
   const bool likelihood = is_likelihood(baseline.metric) && !a.nll.empty() && !b.nll.empty();
@@ -106,7 +113,8 @@ void compare_items(const results::ScoreRow& baseline, const results::ItemColumns
   result.identical_items = pairs.unpaired == 0 && pairs.baseline == pairs.other;
   if (pairs.ids.empty() || !all_finite(pairs.baseline) || !all_finite(pairs.other)) return;
   if (likelihood) {
-    const bool tokens_known = std::all_of(pairs.tokens.begin(), pairs.tokens.end(), [](int64_t t) { return t > 0; });
+    const bool tokens_known =
+        std::all_of(pairs.tokens.begin(), pairs.tokens.end(), [](int64_t t) { return t > 0; });
     if (tokens_known) bootstrap_likelihood(pairs, baseline, options, result);
   } else if (is_binary(pairs.baseline) && is_binary(pairs.other)) {
     mcnemar(std::move(pairs), result);
@@ -118,10 +126,12 @@ void compare_items(const results::ScoreRow& baseline, const results::ItemColumns
 }  // namespace
 
 Comparison compare_scores(const results::ScoreRow& baseline, const results::ItemColumns* baseline_items,
-                          const results::ScoreRow& score, const results::ItemColumns* items, const CompareOptions& options) {
+                          const results::ScoreRow& score, const results::ItemColumns* items,
+                          const CompareOptions& options) {
   Comparison result;
   result.delta = score.value - baseline.value;
-  if (baseline_items != nullptr && items != nullptr) compare_items(baseline, *baseline_items, *items, options, result);
+  if (baseline_items != nullptr && items != nullptr)
+    compare_items(baseline, *baseline_items, *items, options, result);
   return result;
 }
 

@@ -16,7 +16,7 @@ struct Flip {
 };
 
 struct Comparison {
-  double delta = 0;                  ///< score - baseline
+  double delta = 0;  ///< score - baseline
   std::optional<double> delta_stderr;
   std::string test;                  ///< "exact McNemar", "block bootstrap", or "" without items
   std::optional<double> p;           ///< two-sided
@@ -36,7 +36,8 @@ struct CompareOptions {
 
 /// @param baseline_items, items  nullptr where a side has none; then only delta is known.
 Comparison compare_scores(const results::ScoreRow& baseline, const results::ItemColumns* baseline_items,
-                          const results::ScoreRow& score, const results::ItemColumns* items, const CompareOptions& options);
+                          const results::ScoreRow& score, const results::ItemColumns* items,
+                          const CompareOptions& options);
 
 /// Holm over the comparisons that have a p value.
 void adjust_family(const std::vector<Comparison*>& family);

@@ -78,8 +78,10 @@ std::vector<std::string> short_names(const std::vector<std::string>& canonical) 
 }
 
 bool is_share(const std::string& metric) {
-  static const std::array<const char*, 8> prefixes = {"acc", "exact", "flips", "same_top", "top1", "agreement", "em", "f1"};
-  return std::any_of(prefixes.begin(), prefixes.end(), [&](const char* prefix) { return metric.rfind(prefix, 0) == 0; });
+  static const std::array<const char*, 8> prefixes = {"acc",  "exact",     "flips", "same_top",
+                                                      "top1", "agreement", "em",    "f1"};
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const char* prefix) { return metric.rfind(prefix, 0) == 0; });
 }
 
 std::string metric_title(const std::string& metric) { return is_share(metric) ? metric + " %" : metric; }
@@ -89,13 +91,23 @@ std::vector<std::string> short_task_names(const std::vector<std::string>& canoni
   std::map<std::string, std::set<std::string>> users;  // of each bare name
   const auto bare = [](const std::string& text) {
     const size_t open = text.find('(');
-    const bool only_data = open != std::string::npos && text.find('=', open) == std::string::npos && text.find(',', open) == std::string::npos;
+    const bool only_data = open != std::string::npos && text.find('=', open) == std::string::npos &&
+                           text.find(',', open) == std::string::npos;
     return only_data ? text.substr(open + 1, text.size() - open - 2) : text;
   };
   for (size_t i = 0; i < names.size(); ++i) users[bare(names[i])].insert(canonical[i]);
   for (std::string& name : names) {
     if (users[bare(name)].size() == 1) name = bare(name);
   }
+  return names;
+}
+
+std::vector<std::string> short_model_names(const std::vector<std::string>& models) {
+  std::map<std::string, std::set<std::string>> users;
+  for (const auto& model : models) users[base_name(model)].insert(model);
+  std::vector<std::string> names;
+  for (const auto& model : models)
+    names.push_back(users[base_name(model)].size() == 1 ? base_name(model) : model);
   return names;
 }
 
@@ -109,7 +121,8 @@ std::string format_number(double value, int digits) {
 }
 
 std::string format_score(const std::string& metric, double value) {
-  return is_share(metric) && std::isfinite(value) ? fmt::format("{:.2f}", value * 100) : format_number(value, 5);
+  return is_share(metric) && std::isfinite(value) ? fmt::format("{:.2f}", value * 100)
+                                                  : format_number(value, 5);
 }
 
 std::string format_delta(const std::string& metric, double delta) {
@@ -117,7 +130,8 @@ std::string format_delta(const std::string& metric, double delta) {
   if (is_share(metric)) return fmt::format("{:+.2f}", delta * 100 + 0.0);
   const double size = std::abs(delta);
   if (size == 0) return "+0";
-  return (delta < 0 ? "-" : "+") + (size >= 1 ? format_number(size, 4) : format_number(size, size < 1e-4 ? 2 : 4));
+  return (delta < 0 ? "-" : "+") +
+         (size >= 1 ? format_number(size, 4) : format_number(size, size < 1e-4 ? 2 : 4));
 }
 
 std::string format_p(double p) {

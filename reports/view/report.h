@@ -1,4 +1,5 @@
-// What a store says, as typed rows and columns: everything a renderer needs, nothing rendered, no clock, no paths.
+// What a store says, as typed rows and columns: everything a renderer needs, nothing rendered, no clock, no
+// paths.
 #pragma once
 
 #include <map>
@@ -14,7 +15,7 @@ namespace qbench::reports {
 /// A score has its own column for each task, metric and protocol: unlike protocols never share one.
 struct ScoreColumn {
   std::string task, metric, protocol;
-  std::string title;       ///< short and distinct among the columns: task_title and metric
+  std::string title;  ///< short and distinct among the columns: task_title and metric
   std::string task_title;
   bool higher_is_better = true;
 };
@@ -29,9 +30,10 @@ enum class EntryState { kDone, kFailed, kIllegal, kNotRun, kNotAsked };
 
 /// Cells that share all their steps are one row: RTN appears once whatever the calibration sets.
 struct Row {
-  std::string cell;   ///< key of the first of its cells
+  std::string cell;  ///< key of the first of its cells
   size_t cells = 1;
   std::string model, model_hash, recipe, scheme;
+  std::string model_title;        ///< the last part of a path
   std::string calibration;        ///< "" when the result does not depend on it
   std::string calibration_title;  ///< short; "any" when it does not depend on it
   std::string calibration_hash;
@@ -39,7 +41,7 @@ struct Row {
   bool baseline = false;
   std::string illegal;
   std::string quantize_key, artifact_hash;
-  std::optional<size_t> baseline_row;  ///< index of the row that deltas refer to
+  std::optional<size_t> baseline_row;         ///< index of the row that deltas refer to
   std::vector<std::optional<Entry>> entries;  ///< one per column
   std::vector<EntryState> states;             ///< one per column
   results::LayerTotals ledger;                ///< of the quantize step; zero for the baseline
@@ -59,11 +61,11 @@ struct Failure {
 
 struct Coverage {
   int64_t cells = 0, illegal = 0, rows = 0;
-  int64_t links = 0;     ///< step uses that the cells ask for
-  int64_t steps = 0;     ///< different steps among them
-  int64_t shared = 0;    ///< links - steps: work that sharing saved
-  int64_t cached = 0;    ///< finished by an earlier run than the latest one shown
-  int64_t run = 0;       ///< finished by the latest run shown
+  int64_t links = 0;   ///< step uses that the cells ask for
+  int64_t steps = 0;   ///< different steps among them
+  int64_t shared = 0;  ///< links - steps: work that sharing saved
+  int64_t cached = 0;  ///< finished by an earlier run than the latest one shown
+  int64_t run = 0;     ///< finished by the latest run shown
   int64_t failed = 0, not_run = 0;
 };
 
@@ -96,23 +98,26 @@ struct FallbackLine {
 struct Report {
   std::vector<results::RunRow> runs;
   std::vector<ScoreColumn> columns;
-  std::vector<Row> rows;             ///< by model, baseline first, then by scheme, recipe, calibration set
-  std::vector<std::string> recipes, schemes, calibrations;  ///< distinct, in suite order; without the baseline
-  std::vector<std::string> notes;    ///< what a reader must know before any number
+  std::vector<Row> rows;  ///< by model, baseline first, then by scheme, recipe, calibration set
+  std::vector<std::string> recipes, schemes,
+      calibrations;                ///< distinct, in suite order; without the baseline
+  std::vector<std::string> notes;  ///< what a reader must know before any number
   std::vector<Failure> failures;
   Coverage coverage;
   std::vector<Spread> spreads;
-  std::vector<CostLine> costs;       ///< by kind; the last line is the sum
-  double saved_s = 0;                ///< wall time that sharing saved: (uses - 1) x wall of each shared step
+  std::vector<CostLine> costs;  ///< by kind; the last line is the sum
+  double saved_s = 0;           ///< wall time that sharing saved: (uses - 1) x wall of each shared step
   std::vector<FallbackLine> fallbacks;
-  const Row* baseline_of(const Row& row) const { return row.baseline_row ? &rows[*row.baseline_row] : nullptr; }
+  const Row* baseline_of(const Row& row) const {
+    return row.baseline_row ? &rows[*row.baseline_row] : nullptr;
+  }
 };
 
 struct ReportOptions {
-  std::optional<int64_t> run;    ///< only the cells and steps of this run
-  std::string cell_prefix;       ///< only cells whose key begins so
-  bool color = false;            ///< terminal only
-  size_t width = 0;              ///< terminal only: wrap tables at this many columns; 0 = no limit
+  std::optional<int64_t> run;  ///< only the cells and steps of this run
+  std::string cell_prefix;     ///< only cells whose key begins so
+  bool color = false;          ///< terminal only
+  size_t width = 0;            ///< terminal only: wrap tables at this many columns; 0 = no limit
   CompareOptions compare;
   bool compare_with_baseline = true;  ///< false leaves the (costly) paired statistics out
 };

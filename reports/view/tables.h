@@ -13,8 +13,8 @@ enum class Tone { kPlain, kGood, kBad, kWarn, kDim };
 
 struct Value {
   std::string text;
-  std::string suffix;             ///< marks behind a number ("**"), kept out of its alignment
-  std::optional<double> number;   ///< full precision, for sorting
+  std::string suffix;            ///< marks behind a number ("**"), kept out of its alignment
+  std::optional<double> number;  ///< full precision, for sorting
   Tone tone = Tone::kPlain;
 };
 
@@ -33,18 +33,19 @@ struct Table {
 
 /// One table per model and score column: rows recipe x calibration, columns schemes, "value (delta)".
 std::vector<Table> score_matrices(const Report& report);
-/// One table per model and scheme: rows recipe x calibration, a value and a delta column per score, bits and time.
+/// One table per model and scheme: rows recipe x calibration, a value and a delta column per score, bits and
+/// time.
 /// @param main_scores_only  of each task only the first metric.
 std::vector<Table> scheme_tables(const Report& report, bool main_scores_only);
 /// One line per row: bits, size, time, memory, artifact.
 Table cell_table(const Report& report);
-Table column_table(const Report& report);    ///< what each score column means
+Table column_table(const Report& report);  ///< what each score column means
 Table spread_table(const Report& report);
 Table failure_table(const Report& report);
 Table illegal_table(const Report& report);
 Table fallback_table(const Report& report);
 Table coverage_table(const Report& report);
 Table cost_table(const Report& report);
-Table run_table(const Report& report);       ///< environment of the runs, one column per run
+Table run_table(const Report& report);  ///< environment of the runs, one column per run
 
 }  // namespace qbench::reports

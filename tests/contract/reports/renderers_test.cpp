@@ -95,7 +95,8 @@ TEST_P(Renderers, TakeScoresThatAreNotNumbers) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Renderers, ::testing::ValuesIn(report_formats()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(All, Renderers, ::testing::ValuesIn(report_formats()),
+                         [](const auto& info) { return info.param; });
 
 TEST(RenderReport, AnUnknownFormatNamesTheNearest) {
   TemporaryFolder folder;
@@ -126,17 +127,21 @@ TEST(Html, AsksForNothingFromTheNetwork) {
   TemporaryFolder folder;
   testing_support::write_sample_store(folder / "s.sqlite");
   const std::string page = render_report(*Store::open_readonly(folder / "s.sqlite"), "html");
-  for (const char* needle : {"src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest"}) EXPECT_THAT(page, Not(HasSubstr(needle)));
+  for (const char* needle : {"src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest"})
+    EXPECT_THAT(page, Not(HasSubstr(needle)));
   EXPECT_THAT(page, HasSubstr("default-src 'none'"));
   std::string rest = page;
   for (const char* allowed : {"http://www.w3.org/2000/svg"}) {
-    if (const size_t at = rest.find(allowed); at != std::string::npos) rest.erase(at, std::string(allowed).size());
+    if (const size_t at = rest.find(allowed); at != std::string::npos)
+      rest.erase(at, std::string(allowed).size());
   }
   EXPECT_THAT(rest, Not(HasSubstr("http://")));
   EXPECT_THAT(rest, Not(HasSubstr("https://")));
 }
 
-TEST(Html, EscapesEverySpecialCharacter) { EXPECT_EQ(html_escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;"); }
+TEST(Html, EscapesEverySpecialCharacter) {
+  EXPECT_EQ(html_escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
+}
 
 TEST(Reports, OfAThousandCellsTakeUnderASecond) {
   TemporaryFolder folder;
@@ -155,7 +160,8 @@ TEST(Reports, OfAThousandCellsTakeUnderASecond) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     RecordProperty(format + "_ms", static_cast<int>(seconds * 1000));
     RecordProperty(format + "_kib", static_cast<int>(text.size() / 1024));
-    EXPECT_LT(seconds, 10) << format;  // about 0.5 on a quiet machine; the margin is for sanitizers and busy machines
+    EXPECT_LT(seconds, 10)
+        << format;  // about 0.5 on a quiet machine; the margin is for sanitizers and busy machines
     if (format == "html") {
       EXPECT_LT(text.size(), 2u << 20);
     }

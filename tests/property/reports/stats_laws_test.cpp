@@ -42,7 +42,8 @@ TEST_P(StatsLaws, McNemarEqualsTheSumOfBinomialTerms) {
 
 TEST_P(StatsLaws, MoreLopsidedFlipsAreNoLessSignificant) {
   const int64_t n = 2 + below(60);
-  for (int64_t k = 0; k + 1 <= n / 2; ++k) EXPECT_LE(mcnemar_exact(k, n - k), mcnemar_exact(k + 1, n - k - 1));
+  for (int64_t k = 0; k + 1 <= n / 2; ++k)
+    EXPECT_LE(mcnemar_exact(k, n - k), mcnemar_exact(k + 1, n - k - 1));
 }
 
 TEST_P(StatsLaws, DeltaOfAPairedTableIsTheDifferenceOfAccuracies) {

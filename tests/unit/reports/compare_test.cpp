@@ -35,7 +35,8 @@ results::ItemColumns windows(const std::vector<double>& nll) {
 }
 
 TEST(Compare, AnswersAreComparedByMcNemarAndFlipsAreListed) {
-  const auto a = answers({"q1", "q2", "q3", "q4"}, {1, 1, 0, 1}), b = answers({"q1", "q2", "q3", "q4"}, {0, 1, 1, 0});
+  const auto a = answers({"q1", "q2", "q3", "q4"}, {1, 1, 0, 1}),
+             b = answers({"q1", "q2", "q3", "q4"}, {0, 1, 1, 0});
   const Comparison c = compare_scores(score("acc", 0.75), &a, score("acc", 0.5), &b, {});
   EXPECT_EQ(c.test, "exact McNemar");
   EXPECT_DOUBLE_EQ(c.delta, -0.25);

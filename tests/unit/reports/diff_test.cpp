@@ -27,7 +27,8 @@ TEST(DiffTarget, IsAFileARunOrACell) {
 }
 
 TEST(DiffTarget, UnknownSelectorsSayWhatIsExpected) {
-  for (const char* text : {"s#", "s#run=", "s#run=x", "s#run=-1", "s#run=3x", "s#cell=", "s#row=2", "s#run=99999999999999999999"}) {
+  for (const char* text : {"s#", "s#run=", "s#run=x", "s#run=-1", "s#run=3x", "s#cell=", "s#row=2",
+                           "s#run=99999999999999999999"}) {
     try {
       parse_diff_target(text);
       ADD_FAILURE() << text;
@@ -83,9 +84,11 @@ TEST_F(DiffTest, ADriftIsFoundWithItsSignificance) {
 }
 
 TEST_F(DiffTest, SwappingTheSidesTurnsTheDeltas) {
-  const DiffResult ab = diff_targets(file("a.sqlite"), file("drifted.sqlite")), ba = diff_targets(file("drifted.sqlite"), file("a.sqlite"));
+  const DiffResult ab = diff_targets(file("a.sqlite"), file("drifted.sqlite")),
+                   ba = diff_targets(file("drifted.sqlite"), file("a.sqlite"));
   ASSERT_EQ(ab.scores.size(), ba.scores.size());
-  for (size_t i = 0; i < ab.scores.size(); ++i) EXPECT_DOUBLE_EQ(ab.scores[i].comparison.delta, -ba.scores[i].comparison.delta);
+  for (size_t i = 0; i < ab.scores.size(); ++i)
+    EXPECT_DOUBLE_EQ(ab.scores[i].comparison.delta, -ba.scores[i].comparison.delta);
 }
 
 TEST_F(DiffTest, WhatIsMissingOnOneSideIsListedWithItsReason) {
@@ -93,7 +96,9 @@ TEST_F(DiffTest, WhatIsMissingOnOneSideIsListedWithItsReason) {
   EXPECT_FALSE(diff.same());
   EXPECT_EQ(diff.changed_scores(), 0);
   EXPECT_EQ(diff.one_sided.size(), 7u);  // five scores of the failed quantization, two of the killed task
-  EXPECT_THAT(diff.one_sided, Contains(AllOf(Field(&OneSided::cell, "rtn w3a16g64"), Field(&OneSided::reason, "failed"), Field(&OneSided::in_a, true))));
+  EXPECT_THAT(diff.one_sided,
+              Contains(AllOf(Field(&OneSided::cell, "rtn w3a16g64"), Field(&OneSided::reason, "failed"),
+                             Field(&OneSided::in_a, true))));
 }
 
 TEST_F(DiffTest, RunsOfOneStoreCanBeCompared) {
@@ -111,12 +116,16 @@ TEST_F(DiffTest, TwoCellsAreComparedWhateverTheyAre) {
     if (cell.recipe == "fp") fp = cell.key;
     if (cell.recipe == "rtn" && cell.scheme == "w3a16g64") rtn = cell.key;
   }
-  const DiffResult diff = diff_targets(file("a.sqlite") + "#cell=" + fp.substr(0, 12), file("a.sqlite") + "#cell=" + rtn);
+  const DiffResult diff =
+      diff_targets(file("a.sqlite") + "#cell=" + fp.substr(0, 12), file("a.sqlite") + "#cell=" + rtn);
   EXPECT_EQ(diff.common_cells, 1);
-  EXPECT_THAT(diff.configuration, Contains(AllOf(Field(&ConfigDifference::what, "recipe"), Field(&ConfigDifference::a, "fp"), Field(&ConfigDifference::b, "rtn"))));
+  EXPECT_THAT(diff.configuration,
+              Contains(AllOf(Field(&ConfigDifference::what, "recipe"), Field(&ConfigDifference::a, "fp"),
+                             Field(&ConfigDifference::b, "rtn"))));
   ASSERT_EQ(diff.scores.size(), 5u);
   EXPECT_FALSE(diff.scores[1].comparison.flips.empty());
-  EXPECT_EQ(diff.scores[1].comparison.flips.size(), static_cast<size_t>(diff.scores[1].comparison.n10 + diff.scores[1].comparison.n01));
+  EXPECT_EQ(diff.scores[1].comparison.flips.size(),
+            static_cast<size_t>(diff.scores[1].comparison.n10 + diff.scores[1].comparison.n01));
   EXPECT_THAT(render_diff(diff, "md"), HasSubstr("right → wrong"));
 }
 
@@ -146,7 +155,8 @@ TEST(Diff, SaysWhatDiffersInTheMakingBeforeAnyScore) {
   const DiffResult diff = diff_targets((folder / "a.sqlite").string(), (folder / "b.sqlite").string());
   std::vector<std::string> what;
   for (const auto& line : diff.configuration) what.push_back(line.what);
-  EXPECT_THAT(what, ::testing::UnorderedElementsAre("environment cpu", "model hash of tiny", "protocol of mc"));
+  EXPECT_THAT(what,
+              ::testing::UnorderedElementsAre("environment cpu", "model hash of tiny", "protocol of mc"));
   EXPECT_EQ(diff.one_sided.size(), 2u);  // unlike protocols are unlike scores
   const std::string text = render_diff(diff, "terminal");
   EXPECT_LT(text.find("What differs in how they were made"), text.find("Only on one side"));

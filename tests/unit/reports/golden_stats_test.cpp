@@ -20,7 +20,8 @@ void check_table(const Json& table) {
   const int64_t n10 = table.at("n10"), n01 = table.at("n01");
   const std::string what = table.dump();
   expect_close(mcnemar_exact(n10, n01), table.at("mcnemar_exact_p"), what);
-  if (table.contains("binomtest_p") && !table.at("binomtest_p").is_null()) expect_close(mcnemar_exact(n10, n01), table.at("binomtest_p"), what);
+  if (table.contains("binomtest_p") && !table.at("binomtest_p").is_null())
+    expect_close(mcnemar_exact(n10, n01), table.at("binomtest_p"), what);
   for (const bool corrected : {false, true}) {
     const char* key = corrected ? "mcnemar_chi2_cc" : "mcnemar_chi2";
     if (!table.contains(key) || table.at(key).is_null()) continue;
@@ -28,7 +29,8 @@ void check_table(const Json& table) {
     expect_close(result.statistic, table.at(key).at("statistic"), what);
     expect_close(result.p, table.at(key).at("p"), what);
   }
-  if (table.contains("binomtest_ci95_clopper_pearson") && !table.at("binomtest_ci95_clopper_pearson").is_null()) {
+  if (table.contains("binomtest_ci95_clopper_pearson") &&
+      !table.at("binomtest_ci95_clopper_pearson").is_null()) {
     const Interval interval = clopper_pearson(n10, n10 + n01, 0.05);
     expect_close(interval.low, table.at("binomtest_ci95_clopper_pearson").at(0), what);
     expect_close(interval.high, table.at("binomtest_ci95_clopper_pearson").at(1), what);

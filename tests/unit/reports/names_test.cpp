@@ -12,13 +12,16 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(ShortNames, DropWhatAllHaveInCommon) {
-  EXPECT_THAT(short_names({"en_wiki(samples=64,seed=0)", "code(samples=64,seed=0)"}), ElementsAre("en_wiki", "code"));
+  EXPECT_THAT(short_names({"en_wiki(samples=64,seed=0)", "code(samples=64,seed=0)"}),
+              ElementsAre("en_wiki", "code"));
 }
 
 TEST(ShortNames, KeepWhatDiffersAndWhatNamesTheData) {
-  EXPECT_THAT(short_names({"en_wiki(samples=64,seed=0)", "en_wiki(samples=128,seed=0)"}), ElementsAre("en_wiki(samples=64)", "en_wiki(samples=128)"));
+  EXPECT_THAT(short_names({"en_wiki(samples=64,seed=0)", "en_wiki(samples=128,seed=0)"}),
+              ElementsAre("en_wiki(samples=64)", "en_wiki(samples=128)"));
   EXPECT_THAT(short_names({"bigbench(name=sports,limit=9)"}), ElementsAre("bigbench(sports)"));
-  EXPECT_THAT(short_names({"perplexity(text=/data/wiki.txt,window=2048)"}), ElementsAre("perplexity(wiki.txt)"));
+  EXPECT_THAT(short_names({"perplexity(text=/data/wiki.txt,window=2048)"}),
+              ElementsAre("perplexity(wiki.txt)"));
 }
 
 TEST(ShortNames, AnAbsentArgumentDiffersFromAPresentOne) {
@@ -26,15 +29,27 @@ TEST(ShortNames, AnAbsentArgumentDiffersFromAPresentOne) {
 }
 
 TEST(ShortNames, NeverMakeTwoNamesEqual) {
-  EXPECT_THAT(short_names({"text(file=/a/x.txt)", "text(file=/b/x.txt)"}), ElementsAre("text(file=/a/x.txt)", "text(file=/b/x.txt)"));
+  EXPECT_THAT(short_names({"text(file=/a/x.txt)", "text(file=/b/x.txt)"}),
+              ElementsAre("text(file=/a/x.txt)", "text(file=/b/x.txt)"));
 }
 
-TEST(ShortNames, LeaveWhatIsNoCall) { EXPECT_THAT(short_names({"smoothquant(alpha=0.5)|gptq", "a("}), ElementsAre("smoothquant(alpha=0.5)|gptq", "a(")); }
+TEST(ShortNames, LeaveWhatIsNoCall) {
+  EXPECT_THAT(short_names({"smoothquant(alpha=0.5)|gptq", "a("}),
+              ElementsAre("smoothquant(alpha=0.5)|gptq", "a("));
+}
 
 TEST(ShortTaskNames, AreTheirDataWhereThatIsEnough) {
-  EXPECT_THAT(short_task_names({"bigbench(name=sports,limit=9)", "perplexity(text=/d/wiki.txt,window=64)"}), ElementsAre("sports", "wiki.txt"));
-  EXPECT_THAT(short_task_names({"mc(file=/a/x.yaml)", "cloze(file=/b/x.yaml)"}), ElementsAre("mc(x.yaml)", "cloze(x.yaml)"));
-  EXPECT_THAT(short_task_names({"lambada(limit=9)", "lambada(limit=10)"}), ElementsAre("lambada(limit=9)", "lambada(limit=10)"));
+  EXPECT_THAT(short_task_names({"bigbench(name=sports,limit=9)", "perplexity(text=/d/wiki.txt,window=64)"}),
+              ElementsAre("sports", "wiki.txt"));
+  EXPECT_THAT(short_task_names({"mc(file=/a/x.yaml)", "cloze(file=/b/x.yaml)"}),
+              ElementsAre("mc(x.yaml)", "cloze(x.yaml)"));
+  EXPECT_THAT(short_task_names({"lambada(limit=9)", "lambada(limit=10)"}),
+              ElementsAre("lambada(limit=9)", "lambada(limit=10)"));
+}
+
+TEST(ShortModelNames, AreTheLastPartOfAPathUnlessTheyClash) {
+  EXPECT_THAT(short_model_names({"/m/tiny", "hf:org/big", "plain"}), ElementsAre("tiny", "big", "plain"));
+  EXPECT_THAT(short_model_names({"/a/tiny", "/b/tiny", "/a/tiny"}), ElementsAre("/a/tiny", "/b/tiny", "/a/tiny"));
 }
 
 TEST(Formats, Scores) {

@@ -67,7 +67,8 @@ TEST_F(SampleReport, DeltasReferToTheBaselineOfTheModel) {
   const Row* rtn = find("rtn w4a16g64");
   EXPECT_EQ(report_->baseline_of(*rtn), &report_->rows.front());
   const Entry& entry = *rtn->entries[0];
-  EXPECT_DOUBLE_EQ(entry.against_baseline->delta, entry.score.value - report_->rows.front().entries[0]->score.value);
+  EXPECT_DOUBLE_EQ(entry.against_baseline->delta,
+                   entry.score.value - report_->rows.front().entries[0]->score.value);
   EXPECT_EQ(entry.against_baseline->test, "block bootstrap");
   EXPECT_EQ(rtn->entries[1]->against_baseline->test, "exact McNemar");
   EXPECT_GE(*entry.against_baseline->p_adjusted, *entry.against_baseline->p);
@@ -100,7 +101,8 @@ TEST_F(SampleReport, CombinationsThatAreNotLegalAreOneRowWithTheirReason) {
 }
 
 TEST_F(SampleReport, NotesComeOnceAndNameTheModel) {
-  EXPECT_THAT(report_->notes, Contains(AllOf(HasSubstr("smollm2-135m: weights lie on a 4-bit grid"))).Times(1));
+  EXPECT_THAT(report_->notes,
+              Contains(AllOf(HasSubstr("smollm2-135m: weights lie on a 4-bit grid"))).Times(1));
   EXPECT_THAT(report_->notes, Contains(HasSubstr("3 contexts were truncated from the left (")));
   EXPECT_THAT(report_->notes, Contains(HasSubstr("2 steps failed")));
   EXPECT_THAT(report_->notes, Contains(HasSubstr("fell back")));
@@ -167,10 +169,12 @@ TEST(Report, UnlikeProtocolsNeverShareAColumn) {
   TemporaryFolder folder;
   const auto store = results::Store::open(folder / "s.sqlite");
   const int64_t run = store->begin_run(results::samples::run());
-  store->put_cells(run, {results::samples::cell("a"), results::samples::cell("b")}, {{"a", "s1", "ppl"}, {"b", "s2", "ppl"}});
+  store->put_cells(run, {results::samples::cell("a"), results::samples::cell("b")},
+                   {{"a", "s1", "ppl"}, {"b", "s2", "ppl"}});
   for (const char* key : {"s1", "s2"}) {
     results::StepOutcome step = results::samples::step(key, 0);
-    step.scores = {{"ppl", "ppl", key == std::string("s1") ? "ppl/win" : "ppl/lcpp", 10, std::nullopt, 1, false}};
+    step.scores = {
+        {"ppl", "ppl", key == std::string("s1") ? "ppl/win" : "ppl/lcpp", 10, std::nullopt, 1, false}};
     store->commit_step(run, step);
   }
   const Report report = build_report(*store, {});

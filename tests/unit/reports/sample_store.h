@@ -1,5 +1,6 @@
-// A made-up store of a realistic size: one model, three calibration sets, four recipes, three schemes, perplexity and two
-// multiple-choice tasks, with failures, fallbacks, combinations that are not legal and shared steps. Deterministic.
+// A made-up store of a realistic size: one model, three calibration sets, four recipes, three schemes,
+// perplexity and two multiple-choice tasks, with failures, fallbacks, combinations that are not legal and
+// shared steps. Deterministic.
 #pragma once
 
 #include <filesystem>
@@ -11,10 +12,10 @@ namespace qbench::testing_support {
 
 struct SampleOptions {
   int models = 1;
-  int layers = 6;       ///< blocks of the model; 7 linears each
-  int items = 100;      ///< of each multiple-choice task
+  int layers = 6;   ///< blocks of the model; 7 linears each
+  int items = 100;  ///< of each multiple-choice task
   int windows = 24;
-  double drift = 0;     ///< added to every quantized window's nll: a second store that differs
+  double drift = 0;  ///< added to every quantized window's nll: a second store that differs
   bool failures = true;
   int extra_recipes = 0;
 };

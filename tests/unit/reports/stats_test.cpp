@@ -44,9 +44,12 @@ TEST(McNemar, LargeCountsNeitherOverflowNorVanish) {
 
 TEST(Corrections, ByHand) {
   const std::vector<double> p = {0.01, 0.04, 0.03};
-  EXPECT_THAT(bonferroni(p), ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.12, 1e-15), DoubleNear(0.09, 1e-15)));
-  EXPECT_THAT(holm(p), ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.06, 1e-15), DoubleNear(0.06, 1e-15)));
-  EXPECT_THAT(benjamini_hochberg(p), ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.04, 1e-15), DoubleNear(0.04, 1e-15)));
+  EXPECT_THAT(bonferroni(p),
+              ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.12, 1e-15), DoubleNear(0.09, 1e-15)));
+  EXPECT_THAT(holm(p),
+              ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.06, 1e-15), DoubleNear(0.06, 1e-15)));
+  EXPECT_THAT(benjamini_hochberg(p),
+              ElementsAre(DoubleNear(0.03, 1e-15), DoubleNear(0.04, 1e-15), DoubleNear(0.04, 1e-15)));
 }
 
 TEST(Corrections, AnEmptyFamilyIsEmpty) {
@@ -66,7 +69,8 @@ TEST(Bootstrap, IsTheSameForTheSameSeedAndOnlyForIt) {
   EXPECT_EQ(first.interval.low, second.interval.low);
   EXPECT_EQ(first.p, second.p);
   EXPECT_DOUBLE_EQ(first.estimate, 6.0 / 60);
-  EXPECT_TRUE(first.p != other.p || first.interval.low != other.interval.low || first.interval.high != other.interval.high);
+  EXPECT_TRUE(first.p != other.p || first.interval.low != other.interval.low ||
+              first.interval.high != other.interval.high);
 }
 
 TEST(Bootstrap, EqualSidesAreNotDifferent) {
@@ -95,7 +99,8 @@ TEST(Bootstrap, AFewWindowsThatAgreeNeverProveMuch) {
 }
 
 TEST(RankCorrelation, ByHand) {
-  const std::vector<double> x = {1, 2, 3, 4}, up = {10, 20, 30, 40}, swapped = {10, 30, 20, 40}, flat = {5, 5, 5, 5};
+  const std::vector<double> x = {1, 2, 3, 4}, up = {10, 20, 30, 40}, swapped = {10, 30, 20, 40},
+                            flat = {5, 5, 5, 5};
   EXPECT_DOUBLE_EQ(kendall_tau(x, up), 1);
   EXPECT_DOUBLE_EQ(kendall_tau(x, swapped), 4.0 / 6);
   EXPECT_DOUBLE_EQ(spearman(x, up), 1);

@@ -1,4 +1,5 @@
-// Writes the sample store of the tests: write_sample_store FILE [models extra_recipes layers items windows]; FILE.html etc. beside it show its reports.
+// Writes the sample store of the tests: write_sample_store FILE [models extra_recipes layers items windows];
+// FILE.html etc. beside it show its reports.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -25,6 +26,7 @@ int main(int argc, char** argv) {
   const auto store = qbench::results::Store::open_readonly(file);
   std::cout << qbench::reports::summary_table(*store, store->runs().back().id, ::isatty(1) != 0);
   for (const auto& format : qbench::reports::report_formats()) {
-    qbench::write_file_atomically(file.string() + "." + format, qbench::reports::render_report(*store, format));
+    qbench::write_file_atomically(file.string() + "." + format,
+                                  qbench::reports::render_report(*store, format));
   }
 }

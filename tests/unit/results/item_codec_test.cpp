@@ -42,8 +42,10 @@ TEST(ItemCodec, BlobsAreMuchSmallerThanTheTextOfTheItems) {
 TEST(ItemCodec, DamagedBlobsAreErrorsWhereverTheyWereCut) {
   const std::string items = pack_items(samples::step("s", 5).items);
   const std::string columns = pack_columns(samples::step("s", 5).items);
-  for (size_t cut = 0; cut < items.size(); ++cut) EXPECT_THROW(unpack_items(items.substr(0, cut)), StoreError);
-  for (size_t cut = 0; cut < columns.size(); ++cut) EXPECT_THROW(unpack_columns(columns.substr(0, cut)), StoreError);
+  for (size_t cut = 0; cut < items.size(); ++cut)
+    EXPECT_THROW(unpack_items(items.substr(0, cut)), StoreError);
+  for (size_t cut = 0; cut < columns.size(); ++cut)
+    EXPECT_THROW(unpack_columns(columns.substr(0, cut)), StoreError);
 }
 
 TEST(ItemCodec, FlippedBitsNeverCrash) {

@@ -1,4 +1,5 @@
-// What can be wrong with the file of a store: each fault is one message that names the file and says what to do.
+// What can be wrong with the file of a store: each fault is one message that names the file and says what to
+// do.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -22,7 +23,9 @@ namespace {
 using samples::TemporaryFolder;
 using ::testing::HasSubstr;
 
-void write_text(const std::filesystem::path& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 void execute_sql(const std::filesystem::path& path, const char* sql) {
   sqlite3* db = nullptr;
@@ -59,7 +62,8 @@ std::string in_child(const std::function<std::string()>& work) {
   ::close(ends[1]);
   std::string result;
   char buffer[512];
-  for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;) result.append(buffer, static_cast<size_t>(n));
+  for (ssize_t n = 0; (n = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    result.append(buffer, static_cast<size_t>(n));
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -83,7 +87,8 @@ TEST(StoreErrors, ADatabaseOfAnotherProgramIsRefusedAndLeftAlone) {
   execute_sql(folder / "other.db", "CREATE TABLE people (name TEXT)");
   const auto size = std::filesystem::file_size(folder / "other.db");
   for (const auto& open : {Store::open, Store::open_readonly}) {
-    EXPECT_THAT(store_error([&] { open(folder / "other.db"); }), HasSubstr("SQLite database of another program; expected a qbench store"));
+    EXPECT_THAT(store_error([&] { open(folder / "other.db"); }),
+                HasSubstr("SQLite database of another program; expected a qbench store"));
   }
   EXPECT_EQ(std::filesystem::file_size(folder / "other.db"), size);
 }
@@ -94,7 +99,8 @@ TEST(StoreErrors, ANewerSchemaNamesBothVersions) {
   execute_sql(folder / "s.sqlite", "PRAGMA user_version = 7");
   for (const auto& open : {Store::open, Store::open_readonly}) {
     EXPECT_THAT(store_error([&] { open(folder / "s.sqlite"); }),
-                HasSubstr("found store schema version 7; this qbench reads versions up to " + std::to_string(kSchemaVersion)));
+                HasSubstr("found store schema version 7; this qbench reads versions up to " +
+                          std::to_string(kSchemaVersion)));
   }
 }
 
@@ -110,14 +116,16 @@ TEST(StoreErrors, ADamagedStoreIsReported) {
 
 TEST(StoreErrors, AnAbsentStoreIsNotCreatedForReading) {
   TemporaryFolder folder;
-  EXPECT_THAT(store_error([&] { Store::open_readonly(folder / "none.sqlite"); }), HasSubstr("there is no such store"));
+  EXPECT_THAT(store_error([&] { Store::open_readonly(folder / "none.sqlite"); }),
+              HasSubstr("there is no such store"));
   EXPECT_FALSE(std::filesystem::exists(folder / "none.sqlite"));
 }
 
 TEST(StoreErrors, AnEmptyFileIsNoStoreForReadingButMayBecomeOne) {
   TemporaryFolder folder;
   write_text(folder / "s.sqlite", "");
-  EXPECT_THAT(store_error([&] { Store::open_readonly(folder / "s.sqlite"); }), HasSubstr("the file is empty"));
+  EXPECT_THAT(store_error([&] { Store::open_readonly(folder / "s.sqlite"); }),
+              HasSubstr("the file is empty"));
   EXPECT_EQ(Store::open(folder / "s.sqlite")->runs().size(), 0u);
 }
 
@@ -131,7 +139,8 @@ TEST(StoreErrors, AMissingFolderIsCreatedAndAFileInItsPlaceIsReported) {
   TemporaryFolder folder;
   EXPECT_NO_THROW(Store::open(folder / "a/b/s.sqlite"));
   write_text(folder / "file", "x");
-  EXPECT_THAT(store_error([&] { Store::open(folder / "file/s.sqlite"); }), HasSubstr("cannot create the folder"));
+  EXPECT_THAT(store_error([&] { Store::open(folder / "file/s.sqlite"); }),
+              HasSubstr("cannot create the folder"));
 }
 
 TEST(StoreErrors, ReportsWorkFromAFolderThatCannotBeWrittenAndRunsSayWhatToDo) {
@@ -167,7 +176,8 @@ std::string fill_the_disk(const std::filesystem::path& file) {
     message = store_error([&] {
       for (;; ++committed) {
         StepOutcome step = samples::step(std::to_string(committed), 500);
-        for (ItemRow& item : step.items) item.detail = sha256_hex(item.item + std::to_string(committed));  // does not compress
+        for (ItemRow& item : step.items)
+          item.detail = sha256_hex(item.item + std::to_string(committed));  // does not compress
         store->commit_step(run, step);
         if (committed > 2000) return;
       }
@@ -177,7 +187,8 @@ std::string fill_the_disk(const std::filesystem::path& file) {
   const auto reader = Store::open_readonly(file);
   for (int i = 0; i < committed; ++i) {
     const auto step = reader->step(std::to_string(i));
-    if (!step || step->items.size() != 500 || step->scores.size() != 2) return "step " + std::to_string(i) + " is not whole";
+    if (!step || step->items.size() != 500 || step->scores.size() != 2)
+      return "step " + std::to_string(i) + " is not whole";
   }
   return "message: " + message + (committed > 2 ? "" : " (nothing was committed before)");
 }
@@ -185,7 +196,8 @@ std::string fill_the_disk(const std::filesystem::path& file) {
 /// Gives this process mounts of its own, as root or through a user namespace that makes it root inside.
 bool own_mounts() {
   if (::unshare(CLONE_NEWNS) != 0) {
-    const std::string users = "0 " + std::to_string(::geteuid()) + " 1", groups = "0 " + std::to_string(::getegid()) + " 1";
+    const std::string users = "0 " + std::to_string(::geteuid()) + " 1",
+                      groups = "0 " + std::to_string(::getegid()) + " 1";
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
     write_text("/proc/self/uid_map", users);
     write_text("/proc/self/setgroups", "deny");

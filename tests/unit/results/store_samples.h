@@ -10,13 +10,14 @@
 
 namespace qbench::results::samples {
 
-/// A folder of its own that disappears with the object; in memory where the machine has such a place, because thousands of
-/// durable commits take minutes on a busy disk.
+/// A folder of its own that disappears with the object; in memory where the machine has such a place, because
+/// thousands of durable commits take minutes on a busy disk.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
     const bool in_memory = ::access("/dev/shm", W_OK) == 0;
-    const auto parent = in_memory ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path();
+    const auto parent =
+        in_memory ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path();
     std::string pattern = (parent / "qbench_store_XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
   }
@@ -68,17 +69,29 @@ inline StepOutcome step(const std::string& key, int items = 3) {
   step.lanes = 2;
   step.artifact_hash = "a47";
   step.facts = {{"docs", items}};
-  step.scores = {{"mc", "acc", "mc/har", 0.5, 0.1, items, true}, {"mc", "ppl", "ppl/win", 12.5, std::nullopt, items, false}};
+  step.scores = {{"mc", "acc", "mc/har", 0.5, 0.1, items, true},
+                 {"mc", "ppl", "ppl/win", 12.5, std::nullopt, items, false}};
   for (int i = 0; i < items; ++i) {
     ItemRow item;
     item.item = "doc" + std::to_string(i);
     item.loglikelihoods = {-1.5 * i, -2.25, -3.125, -0.1};
     item.tokens = 10 + i;
     item.metrics = {{"acc", i % 2 == 0 ? 1.0 : 0.0}, {"acc_norm", 1.0}};
-    item.detail = {{"question", "Which of the following sentences is the one meant? Sentence number " + std::to_string(i)}, {"gold", i % 4}};
+    item.detail = {{"question", "Which of the following sentences is the one meant? Sentence number " +
+                                    std::to_string(i)},
+                   {"gold", i % 4}};
     step.items.push_back(item);
   }
-  step.layers = {{"model.layers.0.mlp.up_proj", 1024, 4.0, 4.5, 0.01, 0.02, std::nullopt, "damping raised", "1a7e4", {{"tries", 2}}}};
+  step.layers = {{"model.layers.0.mlp.up_proj",
+                  1024,
+                  4.0,
+                  4.5,
+                  0.01,
+                  0.02,
+                  std::nullopt,
+                  "damping raised",
+                  "1a7e4",
+                  {{"tries", 2}}}};
   return step;
 }
 

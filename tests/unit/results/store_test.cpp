@@ -113,7 +113,8 @@ TEST_F(StoreTest, NumbersThatAreNotFiniteSurvive) {
   StepOutcome step = samples::step("s1", 2);
   step.scores[0].value = std::numeric_limits<double>::quiet_NaN();
   step.scores[1].value = std::numeric_limits<double>::infinity();
-  step.items[0].loglikelihoods = {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
+  step.items[0].loglikelihoods = {-std::numeric_limits<double>::infinity(),
+                                  std::numeric_limits<double>::quiet_NaN()};
   store_->commit_step(store_->begin_run(samples::run()), step);
   const auto read = store_->step("s1");
   EXPECT_TRUE(std::isnan(read->scores[0].value));
@@ -158,7 +159,8 @@ TEST_F(StoreTest, ACellIsReadBackFieldByField) {
 
 TEST_F(StoreTest, RegisteringCellsTwiceChangesNothing) {
   const int64_t run = store_->begin_run(samples::run());
-  for (int i = 0; i < 2; ++i) store_->put_cells(run, {samples::cell("a"), samples::cell("b")}, {{"a", "s1", "mc"}, {"b", "s1", "mc"}});
+  for (int i = 0; i < 2; ++i)
+    store_->put_cells(run, {samples::cell("a"), samples::cell("b")}, {{"a", "s1", "mc"}, {"b", "s1", "mc"}});
   EXPECT_EQ(store_->cells().size(), 2u);
   EXPECT_EQ(store_->cell_steps().size(), 2u);
 }
@@ -183,7 +185,8 @@ TEST_F(StoreTest, ALinkToAnUnregisteredCellIsABugOfTheCallerAndWritesNothing) {
 
 TEST_F(StoreTest, AFailureDisappearsWhenItsStepSucceedsLater) {
   const int64_t run = store_->begin_run(samples::run());
-  store_->commit_failure(run, {"s1", "signal", "worker died", "SIGKILL", "gptq", "model.layers.3", "last line", 2.5});
+  store_->commit_failure(
+      run, {"s1", "signal", "worker died", "SIGKILL", "gptq", "model.layers.3", "last line", 2.5});
   store_->commit_failure(run, {"s2", "timeout", "no answer", "", "", "", "", 60});
   ASSERT_EQ(store_->failures().size(), 2u);
   EXPECT_EQ(store_->failures()[0].signal, "SIGKILL");
@@ -253,7 +256,8 @@ TEST_F(StoreTest, CommittingTwoThousandItemsTakesMilliseconds) {
     const StepOutcome step = samples::step("s" + std::to_string(i), 2000);
     const auto start = std::chrono::steady_clock::now();
     store_->commit_step(run, step);
-    best_ms = std::min(best_ms, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    best_ms = std::min(
+        best_ms, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   RecordProperty("commit_ms", std::to_string(best_ms));
   EXPECT_LT(best_ms, 200);  // measured 8; the margin is for sanitizers and busy machines
