@@ -1,4 +1,5 @@
-// Dynamic fake quantization of activations. Symmetric: SmoothQuant's rule (arXiv:2211.10438, official fake_quant code).
+// Dynamic fake quantization of activations. Symmetric: SmoothQuant's rule (arXiv:2211.10438, official
+// fake_quant code).
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -30,14 +31,17 @@ at::Tensor asymmetric(const at::Tensor& x, const ActivationQuantizer& q) {
 // One range for all tokens of a segment.
 void share_range(const Segment& segment, float* low, float* high) {
   const auto [first, last] = std::pair(segment.start, segment.start + segment.length);
-  const float lo = *std::min_element(low + first, low + last), hi = *std::max_element(high + first, high + last);
+  const float lo = *std::min_element(low + first, low + last),
+              hi = *std::max_element(high + first, high + last);
   std::fill(low + first, low + last, lo);
   std::fill(high + first, high + last, hi);
 }
 
 // Turns ranges into scales (in place of `low`) and zero points (in place of `high`). Returns the code range.
-std::pair<float, float> scales_of_ranges(const ActivationQuantizer& q, int64_t tokens, float* low, float* high) {
-  const auto top = static_cast<float>(std::ldexp(1.0, static_cast<int>(q.bits) - (q.symmetric ? 1 : 0)) - 1.0);
+std::pair<float, float> scales_of_ranges(const ActivationQuantizer& q, int64_t tokens, float* low,
+                                         float* high) {
+  const auto top =
+      static_cast<float>(std::ldexp(1.0, static_cast<int>(q.bits) - (q.symmetric ? 1 : 0)) - 1.0);
   for (int64_t t = 0; t < tokens; ++t) {
     const float lo = std::min(low[t], 0.0F), hi = std::max(high[t], 0.0F);
     const float width = q.symmetric ? std::max(-lo, hi) : hi - lo;

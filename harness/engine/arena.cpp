@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kPiece = size_t{2} << 20;  // also the size of a huge page
 constexpr size_t kLine = 64;
+constexpr size_t kLargestKept = size_t{256} << 20;
 
 struct Pool {
   std::mutex mutex;
@@ -50,15 +51,18 @@ float* Arena::floats(int64_t count) {
 
 void Arena::reset() {
   if (pieces_.size() > 1) {
-    size_t total = 0;
-    for (const Piece& piece : pieces_) {
-      total += piece.size;
-      munmap(piece.data, piece.size);
-    }
+    const size_t total = mapped();
+    for (const Piece& piece : pieces_) munmap(piece.data, piece.size);
     pieces_.clear();
     map(total);
   }
   used_ = 0;
+}
+
+size_t Arena::mapped() const {
+  size_t total = 0;
+  for (const Piece& piece : pieces_) total += piece.size;
+  return total;
 }
 
 ArenaLease::ArenaLease() {
@@ -73,6 +77,8 @@ ArenaLease::ArenaLease() {
 
 ArenaLease::~ArenaLease() {
   arena_->reset();
+  if (arena_->mapped() > kLargestKept)
+    return;  // an unusually long sequence: its memory goes back to the system
   const std::lock_guard lock(pool().mutex);
   pool().free.push_back(std::move(arena_));
 }

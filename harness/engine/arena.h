@@ -1,4 +1,5 @@
-// Scratch memory that stays mapped: large temporaries are taken from an arena instead of being page-faulted in anew.
+// Scratch memory that stays mapped: large temporaries are taken from an arena instead of being page-faulted
+// in anew.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,8 @@ class Arena {
   float* floats(int64_t count);
   /// Takes everything back; the memory is kept (as one piece) for the next round.
   void reset();
+  /// Bytes mapped.
+  size_t mapped() const;
 
  private:
   struct Piece {

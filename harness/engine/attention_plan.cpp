@@ -13,13 +13,14 @@ using kernels::kStrip;
 struct VisibleSegment {
   int32_t source;
   Segment segment;
-  bool own;         // holds queries of the strip, hence causal
-  uint16_t lanes;   // queries that see it
+  bool own;        // holds queries of the strip, hence causal
+  uint16_t lanes;  // queries that see it
 };
 
 class Planner {
  public:
-  Planner(std::span<const Unit> units, int32_t index) : units_(units), index_(index), segments_(unit().segments) {
+  Planner(std::span<const Unit> units, int32_t index)
+      : units_(units), index_(index), segments_(unit().segments) {
     // Tokens that fill the last strip look only at each other; they never meet a real token.
     const int64_t tokens = std::ssize(unit().tokens), padded = strips_of(tokens) * kStrip;
     if (padded > tokens) segments_.push_back({tokens, padded - tokens, 0, 0, {}});
@@ -43,7 +44,8 @@ class Planner {
   int32_t source_of(int32_t unit_index) {
     if (unit_index == index_) return 0;
     const auto found = std::find(plan_.source_units.begin(), plan_.source_units.end(), unit_index);
-    if (found != plan_.source_units.end()) return static_cast<int32_t>(found - plan_.source_units.begin()) + 1;
+    if (found != plan_.source_units.end())
+      return static_cast<int32_t>(found - plan_.source_units.begin()) + 1;
     plan_.source_units.push_back(unit_index);
     return static_cast<int32_t>(plan_.source_units.size());
   }
@@ -55,8 +57,9 @@ class Planner {
     for (int64_t lane = 0; lane < kStrip; ++lane) {
       const int32_t own = owner_[static_cast<size_t>(strip * kStrip + lane)];
       for (Place p{index_, own}; p.unit >= 0; p = segment_of(p).parent) {
-        const auto found = std::find_if(places.begin(), places.end(),
-                                        [&](const Place& o) { return o.unit == p.unit && o.segment == p.segment; });
+        const auto found = std::find_if(places.begin(), places.end(), [&](const Place& o) {
+          return o.unit == p.unit && o.segment == p.segment;
+        });
         const size_t at = static_cast<size_t>(found - places.begin());
         if (found == places.end()) {
           places.push_back(p);
@@ -93,11 +96,14 @@ class Planner {
     int64_t end = s.start + std::min(position + kKeyBlock - s.position, s.length);
     if (v.own) end = std::min(end, last_query(strip, s) + 1);
     if (begin >= end) return 0;
-    for (int64_t group = begin / kGroup; group <= (end - 1) / kGroup; ++group) add_group(strip, v, group, begin, end);
+    for (int64_t group = begin / kGroup; group <= (end - 1) / kGroup; ++group)
+      add_group(strip, v, group, begin, end);
     return ((end - 1) / kGroup - begin / kGroup + 1) * kGroup;
   }
 
-  static int64_t last_query(int64_t strip, const Segment& s) { return std::min(strip * kStrip + kStrip, s.start + s.length) - 1; }
+  static int64_t last_query(int64_t strip, const Segment& s) {
+    return std::min(strip * kStrip + kStrip, s.start + s.length) - 1;
+  }
 
   void add_group(int64_t strip, const VisibleSegment& v, int64_t group, int64_t begin, int64_t end) {
     uint16_t masks[kGroup];
@@ -150,6 +156,8 @@ class Planner {
 
 int64_t strips_of(int64_t tokens) { return (tokens + kStrip - 1) / kStrip; }
 
-AttentionPlan plan_attention(std::span<const Unit> units, int32_t index) { return Planner(units, index).take(); }
+AttentionPlan plan_attention(std::span<const Unit> units, int32_t index) {
+  return Planner(units, index).take();
+}
 
 }  // namespace qbench::engine

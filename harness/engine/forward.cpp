@@ -1,6 +1,8 @@
 // The public forward pass of model.h: the CPU kernels where they apply, plain tensor operations elsewhere.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "harness/core/errors.h"
 #include "harness/engine/arena.h"
 #include "harness/engine/kernels/kernels.h"
@@ -12,6 +14,9 @@ namespace qbench::engine {
 namespace {
 
 using kernels::kStrip;
+
+constexpr int64_t kScratchFloats = int64_t{16}
+                                   << 20;  // of one matrix product; longer inputs go through in parts
 
 bool on_cpu(const at::Tensor& x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
 
@@ -30,12 +35,16 @@ at::Tensor tensor_from(const float* strips, int64_t tokens, int64_t features) {
   return rows;
 }
 
-at::Tensor through(const Linear& linear, const at::Tensor& x) { return project(x, linear.weight, linear.bias); }
+at::Tensor through(const Linear& linear, const at::Tensor& x) {
+  return project(x, linear.weight, linear.bias);
+}
 
-at::Tensor attention_from_qkv(const Model& model, const Block& block, const at::Tensor& x, const SequenceLengths& lengths) {
+at::Tensor attention_from_qkv(const Model& model, const Block& block, const at::Tensor& x,
+                              const SequenceLengths& lengths) {
   const models::Architecture& a = model.architecture();
   if (!on_cpu(x) || !kernels_apply(block)) {
-    return reference::attention(a, reference::apply(block.linear(Role::kQ), x), reference::apply(block.linear(Role::kK), x),
+    return reference::attention(a, reference::apply(block.linear(Role::kQ), x),
+                                reference::apply(block.linear(Role::kK), x),
                                 reference::apply(block.linear(Role::kV), x), lengths);
   }
   const ArenaLease arena;
@@ -66,22 +75,34 @@ at::Tensor normed(const at::Tensor& x, const Norm& norm) {
   const int64_t tokens = x.size(0), features = x.size(1);
   float* strips = strips_from(x, *arena);
   const FloatView weight(norm.weight);
-  kernels::table().rms_norm(strips, features, strips_of(tokens), weight.data(), static_cast<float>(norm.eps), strips);
+  kernels::table().rms_norm(strips, features, strips_of(tokens), weight.data(), static_cast<float>(norm.eps),
+                            strips);
   return tensor_from(strips, tokens, features);
 }
 
 }  // namespace
 
 at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!on_cpu(x) || !on_cpu(weight)) return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
+  if (!on_cpu(x) || !on_cpu(weight))
+    return bias.defined() ? at::linear(x, weight, bias) : at::linear(x, weight);
+  const at::Tensor rows = x.reshape({-1, weight.size(1)}).contiguous();
+  const int64_t tokens = rows.size(0), in_features = weight.size(1), out_features = weight.size(0);
+  const int64_t part = std::max<int64_t>(kScratchFloats / (in_features + out_features) / kStrip, 1) * kStrip;
+  at::Tensor out = at::empty({tokens, out_features}, at::kFloat);
   const ArenaLease arena;
-  const at::Tensor rows = x.reshape({-1, weight.size(1)});
-  const int64_t tokens = rows.size(0), strips = strips_of(tokens), out_features = weight.size(0);
-  float* out = arena->floats(strips * kStrip * out_features);
-  apply_linear({"", weight, bias}, strips_from(rows, *arena), strips, out, out_features, false);
+  float* y = arena->floats(strips_of(std::min(part, tokens)) * kStrip * out_features);
+  float* strips = arena->floats(strips_of(std::min(part, tokens)) * kStrip * in_features);
+  for (int64_t t = 0; t < tokens; t += part) {
+    const int64_t count = std::min(part, tokens - t);
+    kernels::table().to_strips(rows.const_data_ptr<float>() + t * in_features, count, in_features, strips,
+                               in_features);
+    apply_linear({"", weight, bias}, strips, strips_of(count), y, out_features, false);
+    kernels::table().from_strips(y, out_features, count, out_features,
+                                 out.data_ptr<float>() + t * out_features);
+  }
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = out_features;
-  return tensor_from(out, tokens, out_features).reshape(shape);
+  return out.reshape(shape);
 }
 
 at::Tensor embed(const Model& model, std::span<const int32_t> ids) {
@@ -134,19 +155,22 @@ const at::Tensor& BlockCursor::output() const {
   return residual_;
 }
 
-at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x, const SequenceLengths& lengths) {
+at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x,
+                     const SequenceLengths& lengths) {
   if (!on_cpu(x) || !kernels_apply(block)) return reference::run_block(model, block, x, lengths);
   const ArenaLease arena;
   const Unit unit = unit_of_lengths(model.architecture(), lengths);
   UnitForward forward(model.architecture(), {&unit, 1}, 0, {}, *arena);
   QB_CHECK(forward.tokens() == x.size(0), "sequence lengths do not add up to the number of tokens");
   const at::Tensor rows = x.contiguous();
-  kernels::table().to_strips(rows.const_data_ptr<float>(), rows.size(0), rows.size(1), forward.hidden(), rows.size(1));
+  kernels::table().to_strips(rows.const_data_ptr<float>(), rows.size(0), rows.size(1), forward.hidden(),
+                             rows.size(1));
   forward.run_block(block, nullptr);
   return tensor_from(forward.hidden(), rows.size(0), rows.size(1));
 }
 
-void run_block_samples(const Model& model, const Block& block, std::span<at::Tensor> samples, const Lanes& lanes) {
+void run_block_samples(const Model& model, const Block& block, std::span<at::Tensor> samples,
+                       const Lanes& lanes) {
   lanes.run(samples.size(), [&](size_t item, int) {
     samples[item] = run_block(model, block, samples[item], {samples[item].size(0)});
   });
@@ -158,9 +182,12 @@ at::Tensor run_branch(const Model& model, const Block& block, Site site, const a
   switch (site) {
     case Site::kQkvIn:
       return run_branch(model, block, Site::kOIn, attention_from_qkv(model, block, x, lengths), lengths);
-    case Site::kOIn: return through(block.linear(Role::kO), x);
-    case Site::kGateUpIn: return run_branch(model, block, Site::kDownIn, gated_product(model, block, x), lengths);
-    case Site::kDownIn: return through(block.linear(Role::kDown), x);
+    case Site::kOIn:
+      return through(block.linear(Role::kO), x);
+    case Site::kGateUpIn:
+      return run_branch(model, block, Site::kDownIn, gated_product(model, block, x), lengths);
+    case Site::kDownIn:
+      return through(block.linear(Role::kDown), x);
   }
   QB_CHECK(false, "unknown site");
   return {};

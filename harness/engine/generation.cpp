@@ -27,7 +27,8 @@ struct Stream {
 
   // Takes a predicted token; false ends the stream.
   bool take(int32_t token) {
-    if (std::find(request->stop_ids.begin(), request->stop_ids.end(), token) != request->stop_ids.end()) return false;
+    if (std::find(request->stop_ids.begin(), request->stop_ids.end(), token) != request->stop_ids.end())
+      return false;
     out->push_back(token);
     next = token;
     return wants_more();
@@ -69,7 +70,8 @@ class Group {
     stream.length = length;
     float* last = arena->floats(kStrip * a_.hidden_size);
     std::fill_n(last, kStrip * a_.hidden_size, 0.0F);
-    const float* from = forward.hidden() + ((length - 1) / kStrip) * kStrip * a_.hidden_size + (length - 1) % kStrip;
+    const float* from =
+        forward.hidden() + ((length - 1) / kStrip) * kStrip * a_.hidden_size + (length - 1) % kStrip;
     for (int64_t f = 0; f < a_.hidden_size; ++f) last[f * kStrip] = from[f * kStrip];
     if (stream.take(predict(last, *arena)[0])) active_.push_back(&stream);
   }
@@ -77,7 +79,8 @@ class Group {
   // First maximum of the logits of each lane; normalises `hidden` in place.
   std::vector<int32_t> predict(float* hidden, Arena& arena) {
     const FloatView norm(model_.final_norm.weight), head(model_.head);
-    kernels::table().rms_norm(hidden, a_.hidden_size, 1, norm.data(), static_cast<float>(model_.final_norm.eps), hidden);
+    kernels::table().rms_norm(hidden, a_.hidden_size, 1, norm.data(),
+                              static_cast<float>(model_.final_norm.eps), hidden);
     kernels::LogitState& state = logit_states(arena, 1)[0];
     kernels::table().head({head.data(), model_.head.size(0), a_.hidden_size, hidden, 1, &state});
     return {state.argmax, state.argmax + kStrip};
@@ -85,7 +88,8 @@ class Group {
 
   // Feeds every active stream's next token; returns the predictions.
   std::vector<int32_t> step(Arena& arena) {
-    const int64_t width = a_.hidden_size, q_rows = a_.q_size(), kv_rows = a_.kv_size(), rows = q_rows + 2 * kv_rows;
+    const int64_t width = a_.hidden_size, q_rows = a_.q_size(), kv_rows = a_.kv_size(),
+                  rows = q_rows + 2 * kv_rows;
     float *hidden = arena.floats(kStrip * width), *normed = arena.floats(kStrip * width);
     float *qkv = arena.floats(kStrip * rows), *mixed = arena.floats(kStrip * q_rows);
     float *gated = arena.floats(kStrip * a_.intermediate_size), *ranges = arena.floats(4 * kStrip);
@@ -162,11 +166,12 @@ class Group {
       const auto lane = static_cast<int64_t>(i);
       float* strip = stream.keys->layer(layer) + (stream.length / kStrip) * 2 * kv_rows * kStrip;
       const int64_t at = stream.length % kStrip;
-      // A fresh strip holds whatever memory held; lanes beyond the sequence must be finite, they are multiplied by zero.
+      // A fresh strip holds whatever memory held; lanes beyond the sequence must be finite, they are
+      // multiplied by zero.
       if (at == 0) std::fill_n(strip, 2 * kv_rows * kStrip, 0.0F);
       for (int64_t f = 0; f < 2 * kv_rows; ++f) strip[f * kStrip + at] = k[f * kStrip + lane];
-      kernels::table().decode_attention({qkv, mixed, lane, a_.heads, a_.kv_heads, a_.head_dim, stream.length + 1,
-                                         stream.keys->source(layer), scratch});
+      kernels::table().decode_attention({qkv, mixed, lane, a_.heads, a_.kv_heads, a_.head_dim,
+                                         stream.length + 1, stream.keys->source(layer), scratch});
     }
   }
 
@@ -177,19 +182,23 @@ class Group {
 
 void check(const GenerateRequest& request, size_t index) {
   if (request.prompt.empty()) {
-    throw DataError("generation request " + std::to_string(index) + ": the prompt holds no token. Begin it with the model's BOS token.");
+    throw DataError("generation request " + std::to_string(index) +
+                    ": the prompt holds no token. Begin it with the model's BOS token.");
   }
   QB_CHECK(request.max_new_tokens >= 0, "max_new_tokens of request " + std::to_string(index));
 }
 
 }  // namespace
 
-std::vector<std::vector<int32_t>> generate_greedy(const Model& model, std::span<const GenerateRequest> requests,
+std::vector<std::vector<int32_t>> generate_greedy(const Model& model,
+                                                  std::span<const GenerateRequest> requests,
                                                   const Lanes& lanes) {
   for (size_t i = 0; i < requests.size(); ++i) check(requests[i], i);
   std::vector<std::vector<int32_t>> results(requests.size());
-  // Neighbours of like length finish together; every lane gets at least one group where there are enough requests.
-  const size_t per_group = std::clamp<size_t>((requests.size() + 3) / 4, 1, kStrip);
+  // A step costs nearly the same for one sequence as for a strip of them, so groups are as large as the lanes
+  // allow.
+  const auto lane_count = static_cast<size_t>(lanes.count());
+  const size_t per_group = std::clamp<size_t>((requests.size() + lane_count - 1) / lane_count, 1, kStrip);
   const size_t groups = (requests.size() + per_group - 1) / per_group;
   lanes.run(groups, [&](size_t group, int) {
     std::vector<Stream> streams;

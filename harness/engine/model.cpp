@@ -12,7 +12,8 @@
 namespace qbench::engine {
 namespace {
 
-at::Tensor read_tensor(const models::Checkpoint& checkpoint, const std::string& name, std::vector<int64_t> shape) {
+at::Tensor read_tensor(const models::Checkpoint& checkpoint, const std::string& name,
+                       std::vector<int64_t> shape) {
   at::Tensor tensor = at::empty(shape, at::kFloat);
   checkpoint.read(name, {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())});
   return tensor;
@@ -42,8 +43,10 @@ Block Model::load_block(int64_t layer) const {
   Block block;
   block.index = layer;
   const std::string prefix = layer_prefix(layer);
-  block.attention_norm = {read_tensor(*checkpoint_, prefix + ".input_layernorm.weight", {a.hidden_size}), a.norm_eps};
-  block.mlp_norm = {read_tensor(*checkpoint_, prefix + ".post_attention_layernorm.weight", {a.hidden_size}), a.norm_eps};
+  block.attention_norm = {read_tensor(*checkpoint_, prefix + ".input_layernorm.weight", {a.hidden_size}),
+                          a.norm_eps};
+  block.mlp_norm = {read_tensor(*checkpoint_, prefix + ".post_attention_layernorm.weight", {a.hidden_size}),
+                    a.norm_eps};
   for (const models::LinearSpec& spec : models::block_linears(a, layer)) {
     Linear& linear = block.linear(spec.role);
     linear.name = spec.name;

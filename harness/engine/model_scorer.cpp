@@ -15,7 +15,8 @@
 
 namespace qbench::engine {
 
-/// Hidden rows [scored tokens of all requests, hidden] in the order of the requests, and the head they belong to.
+/// Hidden rows [scored tokens of all requests, hidden] in the order of the requests, and the head they belong
+/// to.
 class BaselineStates {
  public:
   at::Tensor rows;
@@ -47,7 +48,8 @@ struct WordScore {
   double logprob;
 };
 
-WordScore score_word(const FloatView& head, const float* column, int64_t width, int32_t word, double normaliser) {
+WordScore score_word(const FloatView& head, const float* column, int64_t width, int32_t word,
+                     double normaliser) {
   const float logit = kernels::table().dot(head.data() + word * width, column, width);
   return {logit, static_cast<double>(logit) - normaliser};
 }
@@ -88,11 +90,13 @@ class ModelScorer final : public Scorer {
   std::vector<ScoreResult> score(std::span<const ScoreRequest> requests) override {
     check_requests(requests, vocab_size());
     std::vector<std::vector<TokenScore>> tokens = score_tokens(requests, false);
-    // One sequence whose numbers overflow can reach its neighbours in a strip (0 * infinity); alone it cannot.
+    // One sequence whose numbers overflow can reach its neighbours in a strip (0 * infinity); alone it
+    // cannot.
     std::vector<ScoreRequest> again;
     std::vector<size_t> places;
     for (size_t i = 0; i < requests.size(); ++i) {
-      if (std::all_of(tokens[i].begin(), tokens[i].end(), [](const TokenScore& t) { return t.finite; })) continue;
+      if (std::all_of(tokens[i].begin(), tokens[i].end(), [](const TokenScore& t) { return t.finite; }))
+        continue;
       again.push_back(requests[i]);
       places.push_back(i);
     }
@@ -116,7 +120,8 @@ class ModelScorer final : public Scorer {
     check_baseline(requests);
     auto results = diverge_tokens(requests, false);
     const bool all_numbers = std::all_of(results.begin(), results.end(), [](const auto& tokens) {
-      return std::none_of(tokens.begin(), tokens.end(), [](const DivergenceToken& t) { return std::isnan(t.kl); });
+      return std::none_of(tokens.begin(), tokens.end(),
+                          [](const DivergenceToken& t) { return std::isnan(t.kl); });
     });
     return all_numbers || requests.size() == 1 ? results : diverge_tokens(requests, true);  // as in score()
   }
@@ -124,15 +129,18 @@ class ModelScorer final : public Scorer {
  private:
   std::vector<std::vector<TokenScore>> score_tokens(std::span<const ScoreRequest> requests, bool isolate) {
     std::vector<std::vector<TokenScore>> tokens(requests.size());
-    for (size_t i = 0; i < requests.size(); ++i) tokens[i].resize(static_cast<size_t>(scored_count(requests[i])));
+    for (size_t i = 0; i < requests.size(); ++i)
+      tokens[i].resize(static_cast<size_t>(scored_count(requests[i])));
     run_packed(model_, requests, lanes_, isolate,
                [&](const ScoredRows& rows, Arena& arena) { score_rows(rows, arena, requests, tokens); });
     return tokens;
   }
 
-  std::vector<std::vector<DivergenceToken>> diverge_tokens(std::span<const ScoreRequest> requests, bool isolate) {
+  std::vector<std::vector<DivergenceToken>> diverge_tokens(std::span<const ScoreRequest> requests,
+                                                           bool isolate) {
     std::vector<std::vector<DivergenceToken>> results(requests.size());
-    for (size_t i = 0; i < requests.size(); ++i) results[i].resize(static_cast<size_t>(scored_count(requests[i])));
+    for (size_t i = 0; i < requests.size(); ++i)
+      results[i].resize(static_cast<size_t>(scored_count(requests[i])));
     run_packed(model_, requests, lanes_, isolate,
                [&](const ScoredRows& rows, Arena& arena) { diverge_rows(rows, arena, requests, results); });
     return results;
@@ -148,11 +156,14 @@ class ModelScorer final : public Scorer {
     for (const ScoredToken& t : rows.tokens) {
       const LogitState& state = states[static_cast<size_t>(t.row / kStrip)];
       const auto lane = static_cast<size_t>(t.row % kStrip);
-      const int32_t word = requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
-      const WordScore score = score_word(head, rows.column(t.row, width), width, word, log_sum_exp(state, lane));
+      const int32_t word =
+          requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
+      const WordScore score =
+          score_word(head, rows.column(t.row, width), width, word, log_sum_exp(state, lane));
       const bool finite = finite_logits(state, lane);
-      tokens[t.request][static_cast<size_t>(t.index)] = {finite ? score.logprob : std::numeric_limits<double>::quiet_NaN(),
-                                                         finite && state.argmax[lane] == word, finite};
+      tokens[t.request][static_cast<size_t>(t.index)] = {
+          finite ? score.logprob : std::numeric_limits<double>::quiet_NaN(),
+          finite && state.argmax[lane] == word, finite};
     }
   }
 
@@ -161,16 +172,20 @@ class ModelScorer final : public Scorer {
     const int64_t width = model_.head.size(1);
     const FloatView head(model_.head), base_head(baseline_->head);
     const float* base_hidden = gather_baseline(rows, arena, width);
-    const std::span<LogitState> states = logit_states(arena, rows.strips), base = logit_states(arena, rows.strips);
+    const std::span<LogitState> states = logit_states(arena, rows.strips),
+                                base = logit_states(arena, rows.strips);
     auto* weighted = reinterpret_cast<double*>(arena.floats(2 * rows.strips * kStrip));
-    kernels::table().head_pair({{head.data(), vocab_size(), width, rows.hidden, rows.strips, states.data()},
-                                {base_head.data(), vocab_size(), width, base_hidden, rows.strips, base.data()},
-                                weighted});
+    kernels::table().head_pair(
+        {{head.data(), vocab_size(), width, rows.hidden, rows.strips, states.data()},
+         {base_head.data(), vocab_size(), width, base_hidden, rows.strips, base.data()},
+         weighted});
     const ScoredRows base_rows{base_hidden, rows.strips, {}};
     for (const ScoredToken& t : rows.tokens) {
       const auto strip = static_cast<size_t>(t.row / kStrip), lane = static_cast<size_t>(t.row % kStrip);
-      const int32_t word = requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
-      const double normaliser = log_sum_exp(states[strip], lane), base_normaliser = log_sum_exp(base[strip], lane);
+      const int32_t word =
+          requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
+      const double normaliser = log_sum_exp(states[strip], lane),
+                   base_normaliser = log_sum_exp(base[strip], lane);
       const WordScore q = score_word(head, rows.column(t.row, width), width, word, normaliser);
       const WordScore b = score_word(base_head, base_rows.column(t.row, width), width, word, base_normaliser);
       // KL(b || q) = sum b (logit_b - logit_q) - (lse_b - lse_q)
@@ -181,7 +196,8 @@ class ModelScorer final : public Scorer {
       out.kl = static_cast<float>(kl);
       out.delta_p = static_cast<float>(std::exp(q.logprob) - std::exp(b.logprob));
       out.same_top = states[strip].argmax[lane] == base[strip].argmax[lane];
-      if (!finite_logits(states[strip], lane)) out.nll = out.kl = out.delta_p = std::numeric_limits<float>::quiet_NaN();
+      if (!finite_logits(states[strip], lane))
+        out.nll = out.kl = out.delta_p = std::numeric_limits<float>::quiet_NaN();
     }
   }
 
@@ -199,9 +215,11 @@ class ModelScorer final : public Scorer {
   }
 
   void check_baseline(std::span<const ScoreRequest> requests) const {
-    QB_CHECK(requests.size() == baseline_->fingerprints.size(), "baseline was computed for another number of requests");
+    QB_CHECK(requests.size() == baseline_->fingerprints.size(),
+             "baseline was computed for another number of requests");
     for (size_t i = 0; i < requests.size(); ++i) {
-      QB_CHECK(fingerprint(requests[i]) == baseline_->fingerprints[i], "baseline was computed for other requests");
+      QB_CHECK(fingerprint(requests[i]) == baseline_->fingerprints[i],
+               "baseline was computed for other requests");
     }
   }
 
@@ -224,7 +242,8 @@ class ModelScorer final : public Scorer {
 
 }  // namespace
 
-std::shared_ptr<const BaselineStates> baseline_states(const Model& model, std::span<const ScoreRequest> requests,
+std::shared_ptr<const BaselineStates> baseline_states(const Model& model,
+                                                      std::span<const ScoreRequest> requests,
                                                       const Lanes& lanes) {
   check_requests(requests, model.head.size(0));
   auto states = std::make_shared<BaselineStates>();

@@ -15,7 +15,8 @@ namespace {
 
 using kernels::kStrip;
 
-constexpr int64_t kKeptKeyBytes = int64_t{256} << 20;  // a shared prefix whose keys need more is computed per unit
+constexpr int64_t kKeptKeyBytes = int64_t{256}
+                                  << 20;  // a shared prefix whose keys need more is computed per unit
 
 bool per_tensor_quantizers(const Model& model) {
   const auto spans_sequence = [](const ActivationQuantizer& q) { return q.enabled() && !q.per_token; };
@@ -27,7 +28,8 @@ bool per_tensor_quantizers(const Model& model) {
 // Keys of units that later units need; freed with the last of their readers.
 class KeyExchange {
  public:
-  explicit KeyExchange(const std::vector<Unit>& units) : stores_(units.size()), readers_(units.size()), needs_(units.size()) {
+  explicit KeyExchange(const std::vector<Unit>& units)
+      : stores_(units.size()), readers_(units.size()), needs_(units.size()) {
     for (size_t u = 0; u < units.size(); ++u) {
       for (const Segment& segment : units[u].segments) need_chain(units, u, segment.parent);
       for (const int32_t needed : needs_[u]) ++readers_[static_cast<size_t>(needed)];
@@ -38,8 +40,9 @@ class KeyExchange {
   std::vector<std::shared_ptr<KeyStore>> wait(size_t u) {
     std::unique_lock lock(mutex_);
     arrived_.wait(lock, [&] {
-      return failure_ != nullptr || std::all_of(needs_[u].begin(), needs_[u].end(),
-                                    [&](int32_t n) { return stores_[static_cast<size_t>(n)] != nullptr; });
+      return failure_ != nullptr || std::all_of(needs_[u].begin(), needs_[u].end(), [&](int32_t n) {
+               return stores_[static_cast<size_t>(n)] != nullptr;
+             });
     });
     if (failure_ != nullptr) std::rethrow_exception(failure_);
     std::vector<std::shared_ptr<KeyStore>> view(u);
@@ -69,9 +72,11 @@ class KeyExchange {
 
  private:
   void need_chain(const std::vector<Unit>& units, size_t reader, Place place) {
-    for (; place.unit >= 0; place = units[static_cast<size_t>(place.unit)].segments[static_cast<size_t>(place.segment)].parent) {
+    for (; place.unit >= 0;
+         place = units[static_cast<size_t>(place.unit)].segments[static_cast<size_t>(place.segment)].parent) {
       auto& needs = needs_[reader];
-      if (place.unit != static_cast<int32_t>(reader) && std::find(needs.begin(), needs.end(), place.unit) == needs.end()) {
+      if (place.unit != static_cast<int32_t>(reader) &&
+          std::find(needs.begin(), needs.end(), place.unit) == needs.end()) {
         needs.push_back(place.unit);
       }
     }
@@ -125,7 +130,8 @@ class PackedRun {
   }
 
  private:
-  // The last token predicts nothing that is scored; it matters only where a quantizer looks at the whole sequence.
+  // The last token predicts nothing that is scored; it matters only where a quantizer looks at the whole
+  // sequence.
   Sequence sequence_of(const ScoreRequest& request) const {
     const std::span<const int32_t> tokens = request.tokens;
     const bool nothing = std::ssize(tokens) <= request.scored_from;
@@ -137,7 +143,8 @@ class PackedRun {
     const std::vector<Place>& path = packing_.paths[request];
     const int64_t from = requests_[request].scored_from - 1, to = std::ssize(requests_[request].tokens) - 1;
     for (const Place& place : path) {
-      const Segment& s = packing_.units[static_cast<size_t>(place.unit)].segments[static_cast<size_t>(place.segment)];
+      const Segment& s =
+          packing_.units[static_cast<size_t>(place.unit)].segments[static_cast<size_t>(place.segment)];
       for (int64_t p = std::max(from, s.position); p < std::min(to, s.position + s.length); ++p) {
         wanted_[static_cast<size_t>(place.unit)].push_back({request, p - from, s.start + p - s.position});
       }
@@ -149,7 +156,8 @@ class PackedRun {
     const ArenaLease arena;
     UnitForward forward(model_.architecture(), packing_.units, static_cast<int32_t>(index), earlier, *arena);
     std::shared_ptr<KeyStore> store;
-    if (packing_.units[index].keep_keys) store = std::make_shared<KeyStore>(model_.architecture(), forward.strips());
+    if (packing_.units[index].keep_keys)
+      store = std::make_shared<KeyStore>(model_.architecture(), forward.strips());
     forward.embed(model_.embedding);
     for (const Block& block : model_.blocks) forward.run_block(block, store.get());
     if (store != nullptr) keys.publish(index, std::move(store));
@@ -179,7 +187,8 @@ class PackedRun {
       for (int64_t f = 0; f < width; ++f) to[f * kStrip] = from[f * kStrip];
     }
     const FloatView weight(model_.final_norm.weight);
-    kernels::table().rms_norm(hidden, width, rows.strips, weight.data(), static_cast<float>(model_.final_norm.eps), hidden);
+    kernels::table().rms_norm(hidden, width, rows.strips, weight.data(),
+                              static_cast<float>(model_.final_norm.eps), hidden);
     rows.hidden = hidden;
     return rows;
   }

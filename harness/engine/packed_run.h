@@ -1,4 +1,5 @@
-// Runs requests through the model unit by unit and hands out the final hidden states of their scored positions.
+// Runs requests through the model unit by unit and hands out the final hidden states of their scored
+// positions.
 #pragma once
 
 #include <functional>
@@ -35,7 +36,8 @@ struct ScoredRows {
   }
 };
 
-/// Calls `use` once per unit that has scored positions, from the lanes; scratch from the arena is valid for the call.
+/// Calls `use` once per unit that has scored positions, from the lanes; scratch from the arena is valid for
+/// the call.
 /// @param isolate  no two requests share a unit
 void run_packed(const Model& model, std::span<const ScoreRequest> requests, const Lanes& lanes, bool isolate,
                 const std::function<void(const ScoredRows&, Arena&)>& use);

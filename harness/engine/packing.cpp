@@ -8,8 +8,8 @@ namespace qbench::engine {
 namespace {
 
 struct Node {
-  int64_t begin = 0, end = 0;   // positions of its own tokens
-  int64_t sequence = 0;         // a sequence that holds them
+  int64_t begin = 0, end = 0;  // positions of its own tokens
+  int64_t sequence = 0;        // a sequence that holds them
   int64_t subtree_tokens = 0;
   std::vector<int32_t> children;
   std::vector<int32_t> ending;  // sequences whose last token is here
@@ -17,9 +17,11 @@ struct Node {
 
 class PrefixTree {
  public:
-  explicit PrefixTree(std::span<const Sequence> sequences, bool share) : sequences_(sequences), order_(sequences.size()) {
+  explicit PrefixTree(std::span<const Sequence> sequences, bool share)
+      : sequences_(sequences), order_(sequences.size()) {
     std::iota(order_.begin(), order_.end(), 0);
-    std::stable_sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) { return before(at(a), at(b)); });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](int32_t a, int32_t b) { return before(at(a), at(b)); });
     size_t first = 0;
     while (first < order_.size()) {
       size_t last = first + 1;
@@ -42,7 +44,8 @@ class PrefixTree {
     return a.family == b.family && !a.tokens.empty() && !b.tokens.empty() && a.tokens[0] == b.tokens[0];
   }
 
-  // Sequences order_[first, last) agree up to `depth`; in sorted order their common prefix is that of the outer two.
+  // Sequences order_[first, last) agree up to `depth`; in sorted order their common prefix is that of the
+  // outer two.
   int32_t build(size_t first, size_t last, int64_t depth) {
     const auto& a = at(order_[first]).tokens;
     const auto& b = at(order_[last - 1]).tokens;
@@ -51,7 +54,8 @@ class PrefixTree {
     node.begin = depth;
     node.end = std::mismatch(a.begin() + depth, a.end(), b.begin() + depth, b.end()).first - a.begin();
     node.subtree_tokens = node.end - node.begin;
-    while (first < last && std::ssize(at(order_[first]).tokens) == node.end) node.ending.push_back(order_[first++]);
+    while (first < last && std::ssize(at(order_[first]).tokens) == node.end)
+      node.ending.push_back(order_[first++]);
     while (first < last) {
       const int32_t token = token_of(first, node.end);
       size_t next = first + 1;
@@ -63,7 +67,9 @@ class PrefixTree {
     nodes_.push_back(std::move(node));
     return static_cast<int32_t>(nodes_.size() - 1);
   }
-  int32_t token_of(size_t rank, int64_t position) const { return at(order_[rank]).tokens[static_cast<size_t>(position)]; }
+  int32_t token_of(size_t rank, int64_t position) const {
+    return at(order_[rank]).tokens[static_cast<size_t>(position)];
+  }
 
   std::span<const Sequence> sequences_;
   std::vector<int32_t> order_;
@@ -71,7 +77,8 @@ class PrefixTree {
   std::vector<int32_t> roots_;
 };
 
-// An ancestor of the node being placed: either already computed in an earlier unit, or copied into each unit that needs it.
+// An ancestor of the node being placed: either already computed in an earlier unit, or copied into each unit
+// that needs it.
 struct Ancestor {
   int32_t node;
   Place fixed;  // unit -1: copied per unit
@@ -79,7 +86,8 @@ struct Ancestor {
 
 class Packer {
  public:
-  Packer(const PrefixTree& tree, const PackingLimits& limits, size_t sequences) : tree_(tree), limits_(limits) {
+  Packer(const PrefixTree& tree, const PackingLimits& limits, size_t sequences)
+      : tree_(tree), limits_(limits) {
     packing_.paths.resize(sequences);
   }
 
@@ -129,7 +137,8 @@ class Packer {
         path.push_back(ancestor.fixed);
         continue;
       }
-      const auto known = std::find_if(copies_.begin(), copies_.end(), [&](const auto& c) { return c.first == ancestor.node; });
+      const auto known = std::find_if(copies_.begin(), copies_.end(),
+                                      [&](const auto& c) { return c.first == ancestor.node; });
       if (known != copies_.end()) {
         path.push_back(known->second);
         continue;
@@ -143,8 +152,10 @@ class Packer {
   Place add_segment(int32_t index, Place parent) {
     const Node& node = tree_.node(index);
     const Sequence& sequence = tree_.at(node.sequence);
-    const auto tokens = sequence.tokens.subspan(static_cast<size_t>(node.begin), static_cast<size_t>(node.end - node.begin));
-    unit_.segments.push_back({std::ssize(unit_.tokens), std::ssize(tokens), node.begin, sequence.rope_length, parent});
+    const auto tokens =
+        sequence.tokens.subspan(static_cast<size_t>(node.begin), static_cast<size_t>(node.end - node.begin));
+    unit_.segments.push_back(
+        {std::ssize(unit_.tokens), std::ssize(tokens), node.begin, sequence.rope_length, parent});
     unit_.tokens.insert(unit_.tokens.end(), tokens.begin(), tokens.end());
     return {static_cast<int32_t>(packing_.units.size()), static_cast<int32_t>(unit_.segments.size() - 1)};
   }
@@ -167,8 +178,8 @@ class Packer {
     fresh_tokens_ = 0;
   }
 
-  // Moves each trunk to just behind the trunk before it, so that it is computed while other lanes work on that one's
-  // branches instead of making them wait.
+  // Moves each trunk to just behind the trunk before it, so that it is computed while other lanes work on
+  // that one's branches instead of making them wait.
   void hoist_trunks() {
     std::vector<int32_t> order;
     size_t behind_trunk = 0;

@@ -15,7 +15,7 @@ struct Place {
 };
 
 struct Segment {
-  int64_t start = 0;        ///< first token inside the unit
+  int64_t start = 0;  ///< first token inside the unit
   int64_t length = 0;
   int64_t position = 0;     ///< position of the first token in its sequences
   int64_t rope_length = 0;  ///< length that rotary frequencies are computed for; 0 = independent of length
@@ -36,10 +36,12 @@ struct Sequence {
 };
 
 struct PackingLimits {
-  int64_t unit_tokens = 1024;       ///< units are closed at about this many tokens; one sequence may exceed it
-  int64_t shortest_trunk = 64;      ///< a shared prefix below this is computed once per unit instead of once per call
-  int64_t longest_trunk = 1 << 20;  ///< above this the keys are too large to be kept (bytes are the caller's business)
-  bool isolate = false;             ///< one unit per sequence
+  int64_t unit_tokens = 1024;  ///< units are closed at about this many tokens; one sequence may exceed it
+  int64_t shortest_trunk =
+      64;  ///< a shared prefix below this is computed once per unit instead of once per call
+  int64_t longest_trunk =
+      1 << 20;           ///< above this the keys are too large to be kept (bytes are the caller's business)
+  bool isolate = false;  ///< one unit per sequence
 };
 
 struct Packing {

@@ -18,10 +18,13 @@ at::Tensor rotate(const at::Tensor& x, const RotaryTable& table) {
   return at::cat({first * cos - second * sin, second * cos + first * sin}, -1);
 }
 
-at::Tensor attend_sequence(const models::Architecture& a, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+at::Tensor attend_sequence(const models::Architecture& a, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v) {
   const int64_t length = q.size(0);
   const RotaryTable table = rotary_table(a, length, q.device());
-  const auto heads_first = [&](const at::Tensor& x, int64_t heads) { return x.reshape({length, heads, a.head_dim}); };
+  const auto heads_first = [&](const at::Tensor& x, int64_t heads) {
+    return x.reshape({length, heads, a.head_dim});
+  };
   const at::Tensor qh = rotate(heads_first(q, a.heads), table).transpose(0, 1);
   const at::Tensor kh = rotate(heads_first(k, a.kv_heads), table).transpose(0, 1);
   const at::Tensor vh = heads_first(v, a.kv_heads).transpose(0, 1);
@@ -47,7 +50,8 @@ at::Tensor rms_norm(const at::Tensor& x, const Norm& norm) {
 
 RotaryTable rotary_table(const models::Architecture& architecture, int64_t length, const at::Device& device) {
   const models::RopeFrequencies frequencies = models::rope_frequencies(architecture, length);
-  const at::Tensor inverse = at::tensor(at::ArrayRef<float>(frequencies.inverse), at::TensorOptions(at::kFloat));
+  const at::Tensor inverse =
+      at::tensor(at::ArrayRef<float>(frequencies.inverse), at::TensorOptions(at::kFloat));
   const at::Tensor angles = at::outer(at::arange(length, at::TensorOptions(at::kFloat)), inverse).to(device);
   return {angles.cos().mul_(frequencies.attention_factor), angles.sin().mul_(frequencies.attention_factor)};
 }
@@ -73,16 +77,21 @@ at::Tensor apply(const Linear& linear, const at::Tensor& x) {
 
 at::Tensor gated(models::Activation activation, const at::Tensor& gate, const at::Tensor& up) {
   switch (activation) {
-    case models::Activation::kSilu: return at::silu(gate) * up;
-    case models::Activation::kGelu: return at::gelu(gate) * up;
-    case models::Activation::kGeluTanh: return at::gelu(gate, "tanh") * up;
-    case models::Activation::kRelu: return at::relu(gate) * up;
+    case models::Activation::kSilu:
+      return at::silu(gate) * up;
+    case models::Activation::kGelu:
+      return at::gelu(gate) * up;
+    case models::Activation::kGeluTanh:
+      return at::gelu(gate, "tanh") * up;
+    case models::Activation::kRelu:
+      return at::relu(gate) * up;
   }
   QB_CHECK(false, "unknown activation");
   return {};
 }
 
-at::Tensor quantize_site(const at::Tensor& x, const ActivationQuantizer& quantizer, const SequenceLengths& lengths) {
+at::Tensor quantize_site(const at::Tensor& x, const ActivationQuantizer& quantizer,
+                         const SequenceLengths& lengths) {
   if (!quantizer.enabled()) return x;
   if (quantizer.per_token || lengths.size() <= 1) return quantize_activation(x, quantizer);
   std::vector<at::Tensor> parts;
@@ -94,7 +103,8 @@ at::Tensor quantize_site(const at::Tensor& x, const ActivationQuantizer& quantiz
   return at::cat(parts, 0);
 }
 
-at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x, const SequenceLengths& lengths) {
+at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x,
+                     const SequenceLengths& lengths) {
   BlockCursor cursor(model, block, x, lengths);
   while (!cursor.done()) cursor.advance();
   return cursor.output();

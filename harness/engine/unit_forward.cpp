@@ -16,14 +16,20 @@ using kernels::kStrip;
 // Tokens per pass over the MLP: the product of gate and up stays in cache until down_proj reads it.
 constexpr int64_t kMlpStrips = 24;
 
-bool on_cpu_as_float(const at::Tensor& t) { return !t.defined() || (t.device().is_cpu() && t.scalar_type() == at::kFloat); }
+bool on_cpu_as_float(const at::Tensor& t) {
+  return !t.defined() || (t.device().is_cpu() && t.scalar_type() == at::kFloat);
+}
 
 kernels::Gate gate_of(models::Activation activation) {
   switch (activation) {
-    case models::Activation::kSilu: return kernels::Gate::kSilu;
-    case models::Activation::kGelu: return kernels::Gate::kGelu;
-    case models::Activation::kGeluTanh: return kernels::Gate::kGeluTanh;
-    case models::Activation::kRelu: return kernels::Gate::kRelu;
+    case models::Activation::kSilu:
+      return kernels::Gate::kSilu;
+    case models::Activation::kGelu:
+      return kernels::Gate::kGelu;
+    case models::Activation::kGeluTanh:
+      return kernels::Gate::kGeluTanh;
+    case models::Activation::kRelu:
+      return kernels::Gate::kRelu;
   }
   QB_CHECK(false, "unknown activation");
   return kernels::Gate::kSilu;
@@ -91,18 +97,19 @@ RotaryStrips rotary_strips(const models::Architecture& architecture, std::span<c
   return table;
 }
 
-void apply_linear(const Linear& linear, const float* x, int64_t strips, float* out, int64_t out_rows, bool add) {
+void apply_linear(const Linear& linear, const float* x, int64_t strips, float* out, int64_t out_rows,
+                  bool add) {
   const FloatView weight(linear.weight), bias(linear.bias);
-  kernels::table().gemm({weight.data(), bias.data(), linear.out_features(), linear.in_features(), x, linear.in_features(),
-                         strips, out, out_rows, add});
+  kernels::table().gemm({weight.data(), bias.data(), linear.out_features(), linear.in_features(), x,
+                         linear.in_features(), strips, out, out_rows, add});
 }
 
-void apply_gated(const Linear& gate, const Linear& up, models::Activation activation, const float* x, int64_t strips,
-                 float* out) {
+void apply_gated(const Linear& gate, const Linear& up, models::Activation activation, const float* x,
+                 int64_t strips, float* out) {
   const FloatView gate_weight(gate.weight), gate_bias(gate.bias), up_weight(up.weight), up_bias(up.bias);
-  kernels::table().gated_gemm({gate_weight.data(), gate_bias.data(), up_weight.data(), up_bias.data(), gate.out_features(),
-                               gate.in_features(), x, gate.in_features(), strips, out, gate.out_features(),
-                               gate_of(activation)});
+  kernels::table().gated_gemm({gate_weight.data(), gate_bias.data(), up_weight.data(), up_bias.data(),
+                               gate.out_features(), gate.in_features(), x, gate.in_features(), strips, out,
+                               gate.out_features(), gate_of(activation)});
 }
 
 Unit unit_of_lengths(const models::Architecture& architecture, const SequenceLengths& lengths) {
@@ -154,8 +161,8 @@ void UnitForward::embed(const at::Tensor& embedding) {
   for (int64_t t = 0; t < tokens_; ++t) {
     const int64_t id = ids[static_cast<size_t>(t)];
     if (id < 0 || id >= vocab) {
-      throw DataError("token id " + std::to_string(id) + " is outside the model's vocabulary of " + std::to_string(vocab) +
-                      " entries. Use the tokenizer that belongs to the model.");
+      throw DataError("token id " + std::to_string(id) + " is outside the model's vocabulary of " +
+                      std::to_string(vocab) + " entries. Use the tokenizer that belongs to the model.");
     }
     float* out = hidden_ + (t / kStrip) * width * kStrip + t % kStrip;
     for (int64_t f = 0; f < width; ++f) out[f * kStrip] = rows.data()[id * width + f];
@@ -180,9 +187,11 @@ void UnitForward::attend(const Block& block, const float* x, float* out, KeyStor
     }
   }
   std::vector<kernels::KeySource> sources = {{k, v, rows}};
-  for (const int32_t unit : plan_.source_units) sources.push_back(earlier_[static_cast<size_t>(unit)]->source(block.index));
-  kernel.attention({q, rows, out, q_rows, strips_, a.heads, a.kv_heads, a.head_dim, sources.data(), plan_.runs.data(),
-                    plan_.blocks.data(), plan_.strip_blocks.data(), plan_.masks.data(), scratch_});
+  for (const int32_t unit : plan_.source_units)
+    sources.push_back(earlier_[static_cast<size_t>(unit)]->source(block.index));
+  kernel.attention({q, rows, out, q_rows, strips_, a.heads, a.kv_heads, a.head_dim, sources.data(),
+                    plan_.runs.data(), plan_.blocks.data(), plan_.strip_blocks.data(), plan_.masks.data(),
+                    scratch_});
 }
 
 void UnitForward::quantize(float* x, int64_t rows, const ActivationQuantizer& quantizer) {
@@ -205,14 +214,15 @@ void UnitForward::run_block(const Block& block, KeyStore* keep) {
 void UnitForward::mlp(const Block& block) {
   const int64_t width = architecture_.hidden_size, inner = block.linear(Role::kGate).out_features();
   const ActivationQuantizer& quantizer = block.act(Site::kDownIn);
-  if (quantizer.enabled() && !quantizer.per_token && gated_strips_ < strips_) {  // one range over the whole sequence
+  if (quantizer.enabled() && !quantizer.per_token &&
+      gated_strips_ < strips_) {  // one range over the whole sequence
     gated_strips_ = strips_;
     gated_ = arena_.floats(strips_ * kStrip * inner);
   }
   for (int64_t s = 0; s < strips_; s += gated_strips_) {
     const int64_t strips = std::min(gated_strips_, strips_ - s);
-    apply_gated(block.linear(Role::kGate), block.linear(Role::kUp), architecture_.activation, normed_ + s * width * kStrip,
-                strips, gated_);
+    apply_gated(block.linear(Role::kGate), block.linear(Role::kUp), architecture_.activation,
+                normed_ + s * width * kStrip, strips, gated_);
     if (quantizer.enabled() && quantizer.per_token) {
       quantize_strips({}, gated_, inner, strips, quantizer, ranges_);
     } else {

@@ -1,4 +1,5 @@
-// The forward pass of one unit of work on the CPU kernels: one thread, activations in strips (see kernels/kernels.h).
+// The forward pass of one unit of work on the CPU kernels: one thread, activations in strips (see
+// kernels/kernels.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +19,8 @@ namespace qbench::engine {
 /// Are all tensors of the block float32 on the CPU, as the kernels need them?
 bool kernels_apply(const Block& block);
 
-/// A contiguous float32 view of a tensor; keeps it (or its contiguous copy) alive. Null data for an undefined tensor.
+/// A contiguous float32 view of a tensor; keeps it (or its contiguous copy) alive. Null data for an undefined
+/// tensor.
 class FloatView {
  public:
   explicit FloatView(const at::Tensor& tensor);
@@ -90,11 +92,12 @@ class UnitForward {
 };
 
 /// x * weight^T (+ bias), strips in, strips out (written from `out` on, `out_rows` features per strip).
-void apply_linear(const Linear& linear, const float* x, int64_t strips, float* out, int64_t out_rows, bool add);
+void apply_linear(const Linear& linear, const float* x, int64_t strips, float* out, int64_t out_rows,
+                  bool add);
 
 /// act(gate) * up.
-void apply_gated(const Linear& gate, const Linear& up, models::Activation activation, const float* x, int64_t strips,
-                 float* out);
+void apply_gated(const Linear& gate, const Linear& up, models::Activation activation, const float* x,
+                 int64_t strips, float* out);
 
 /// Fake quantization in place. Per token needs no segments; per tensor takes one range per segment.
 /// @param ranges  scratch, 4 * strips * 16 floats
@@ -104,7 +107,8 @@ void quantize_strips(std::span<const Segment> segments, float* x, int64_t rows, 
 /// A unit that holds packed sequences one after the other, without tokens.
 Unit unit_of_lengths(const models::Architecture& architecture, const SequenceLengths& lengths);
 
-/// Length that rotary frequencies of a sequence depend on: 0 for all but dynamic scaling beyond the original length.
+/// Length that rotary frequencies of a sequence depend on: 0 for all but dynamic scaling beyond the original
+/// length.
 int64_t rope_length_of(const models::Architecture& architecture, int64_t length);
 
 }  // namespace qbench::engine

@@ -1,7 +1,8 @@
 // Included by kernels_impl.h, inside its namespace. Attention over key runs with an online softmax.
 
 // The softmax's reference point is a power of two near the maximum, not the maximum: rescaling is then exact.
-constexpr int kKeyRows = kRows >= 8 ? 8 : (kRows >= 4 ? 4 : 2);  // keys, then head features, per register tile
+constexpr int kKeyRows =
+    kRows >= 8 ? 8 : (kRows >= 4 ? 4 : 2);  // keys, then head features, per register tile
 
 template <int V>
 struct QueryState {
@@ -35,7 +36,8 @@ QB_INLINE void mask_group(const uint16_t* masks, float* scores) {
 }
 
 template <int V>
-int64_t score_block(const Attention& a, const KeyBlock& block, const float* q, int64_t kv_row, float* scores) {
+int64_t score_block(const Attention& a, const KeyBlock& block, const float* q, int64_t kv_row,
+                    float* scores) {
   int64_t row = 0;
   for (int32_t i = block.begin; i < block.end; ++i) {
     const KeyRun& run = a.runs[i];
@@ -80,8 +82,8 @@ QB_INLINE void exponentiate(float* scores, int64_t rows, QueryState<V>& state, V
 
 // values [R][V][16] = values * shrink + sum over the block's keys of V[feature][key] * p[key].
 template <int R, int V>
-QB_INLINE void add_values(const Attention& a, const KeyBlock& block, int64_t v_row, const float* p, const Vec (&shrink)[V],
-                          float* values) {
+QB_INLINE void add_values(const Attention& a, const KeyBlock& block, int64_t v_row, const float* p,
+                          const Vec (&shrink)[V], float* values) {
   Vec acc[R][V];
   load_tile(acc, values, true);
   for (int32_t i = block.begin; i < block.end; ++i) {
@@ -122,11 +124,13 @@ __attribute__((noinline)) void attend(const Attention& a, int64_t strip, int64_t
     for (; f + kKeyRows <= a.head_dim; f += kKeyRows) {
       add_values<kKeyRows, V>(a, a.blocks[b], kv_row + f, scores, shrink, values + f * V * kStrip);
     }
-    for (; f < a.head_dim; ++f) add_values<1, V>(a, a.blocks[b], kv_row + f, scores, shrink, values + f * V * kStrip);
+    for (; f < a.head_dim; ++f)
+      add_values<1, V>(a, a.blocks[b], kv_row + f, scores, shrink, values + f * V * kStrip);
   }
   for (int v = 0; v < V; ++v) {
     float* out = a.out + (strip * a.out_rows + (head + v) * a.head_dim) * kStrip;
-    for (int64_t f = 0; f < a.head_dim; ++f) store(out + f * kStrip, load(values + (f * V + v) * kStrip) / state.sum[v]);
+    for (int64_t f = 0; f < a.head_dim; ++f)
+      store(out + f * kStrip, load(values + (f * V + v) * kStrip) / state.sum[v]);
   }
 }
 

@@ -22,9 +22,10 @@ QB_INLINE void add_scaled(double* total, const Vec& shrink, const Vec& part) {
   *reinterpret_cast<DVec*>(total) = sum;
 }
 
-// Maximum, its first index and the reference exponent after `rows` more logits of one strip; returns the factor by which
-// sums taken so far shrink.
-QB_INLINE Vec update_maximum(LogitState& state, const float* logits, int64_t row_floats, int64_t rows, int64_t first) {
+// Maximum, its first index and the reference exponent after `rows` more logits of one strip; returns the
+// factor by which sums taken so far shrink.
+QB_INLINE Vec update_maximum(LogitState& state, const float* logits, int64_t row_floats, int64_t rows,
+                             int64_t first) {
   Vec max = load(state.max), poison = load(state.poison);
   IVec argmax = loadi(state.argmax);
   for (int64_t r = 0; r < rows; ++r) {
@@ -44,12 +45,14 @@ QB_INLINE Vec update_maximum(LogitState& state, const float* logits, int64_t row
 
 constexpr int64_t kPartRows = 16;  // terms added in float32 before the sum goes on in double
 
-QB_INLINE void reduce(LogitState& state, const float* logits, int64_t row_floats, int64_t rows, int64_t first) {
+QB_INLINE void reduce(LogitState& state, const float* logits, int64_t row_floats, int64_t rows,
+                      int64_t first) {
   Vec shrink = update_maximum(state, logits, row_floats, rows, first);
   const IVec exponent = loadi(state.exponent);
   for (int64_t r = 0; r < rows; r += kPartRows) {
     Vec part{};
-    for (int64_t i = r; i < smaller(rows, r + kPartRows); ++i) part += exp_scaled(load(logits + i * row_floats), exponent);
+    for (int64_t i = r; i < smaller(rows, r + kPartRows); ++i)
+      part += exp_scaled(load(logits + i * row_floats), exponent);
     add_scaled(state.sum, shrink, part);
     shrink = set(1.0F);
   }
@@ -63,7 +66,8 @@ void head(const Head& h) {
     for (int64_t s = 0; s < h.strips; s += kVectors) {
       const int64_t vectors = smaller(kVectors, h.strips - s), x_vec = h.k * kStrip;
       tile_any(vectors, h.weight + n * h.k, h.k, rows, h.x + s * x_vec, x_vec, h.k, c.data);
-      for (int64_t v = 0; v < vectors; ++v) reduce(h.states[s + v], c.data + v * kStrip, vectors * kStrip, rows, n);
+      for (int64_t v = 0; v < vectors; ++v)
+        reduce(h.states[s + v], c.data + v * kStrip, vectors * kStrip, rows, n);
     }
   }
 }
@@ -98,15 +102,15 @@ void head_pair(const HeadPair& h) {
       tile_any(vectors, h.model.weight + n * depth, depth, rows, h.model.x + s * x_vec, x_vec, depth, c.data);
       tile_any(vectors, h.base.weight + n * depth, depth, rows, h.base.x + s * x_vec, x_vec, depth, d.data);
       for (int64_t v = 0; v < vectors; ++v) {
-        reduce_pair(h.model.states[s + v], h.base.states[s + v], h.weighted + (s + v) * kStrip, c.data + v * kStrip,
-                    d.data + v * kStrip, vectors * kStrip, rows, n);
+        reduce_pair(h.model.states[s + v], h.base.states[s + v], h.weighted + (s + v) * kStrip,
+                    c.data + v * kStrip, d.data + v * kStrip, vectors * kStrip, rows, n);
       }
     }
   }
 }
 
-// One step of a sum as `accumulate` takes it: fused where the machine has it. Written out, because a compiler may otherwise
-// vectorise the products of a scalar sum apart from its additions.
+// One step of a sum as `accumulate` takes it: fused where the machine has it. Written out, because a compiler
+// may otherwise vectorise the products of a scalar sum apart from its additions.
 QB_INLINE float step(float a, float b, float sum) {
 #if defined(__FMA__)
   return __builtin_fmaf(a, b, sum);

@@ -1,21 +1,23 @@
 // Float32 CPU kernels of the forward pass, one table per instruction set.
 //
-// Layout: all activations are held in *strips*: 16 consecutive tokens side by side, [strip][feature][16]. A strip row is
-// one cache line, every kernel's vector lanes are tokens, and so a token's result never depends on which tokens sit
-// beside it, on how many there are, or on the width of the machine's registers' blocking: sums over features and over
-// keys run strictly in order. Scores are therefore bitwise independent of packing, of batch and of the number of lanes.
-// Weights are read as they lie in memory, [out, in] row-major; nothing is packed or copied.
+// Layout: all activations are held in *strips*: 16 consecutive tokens side by side, [strip][feature][16]. A
+// strip row is one cache line, every kernel's vector lanes are tokens, and so a token's result never depends
+// on which tokens sit beside it, on how many there are, or on the width of the machine's registers' blocking:
+// sums over features and over keys run strictly in order. Scores are therefore bitwise independent of
+// packing, of batch and of the number of lanes. Weights are read as they lie in memory, [out, in] row-major;
+// nothing is packed or copied.
 //
 // All buffers of strips begin on a cache line.
-// No torch and no standard containers here: these files are compiled several times with different machine flags.
+// No torch and no standard containers here: these files are compiled several times with different machine
+// flags.
 #pragma once
 
 #include <cstdint>
 
 namespace qbench::engine::kernels {
 
-inline constexpr int64_t kStrip = 16;   ///< tokens per strip
-inline constexpr int64_t kGroup = 8;    ///< keys that attention handles at a time: half a strip
+inline constexpr int64_t kStrip = 16;      ///< tokens per strip
+inline constexpr int64_t kGroup = 8;       ///< keys that attention handles at a time: half a strip
 inline constexpr int64_t kKeyBlock = 128;  ///< positions per step of the online softmax
 
 enum class Gate { kSilu, kGelu, kGeluTanh, kRelu };
@@ -25,12 +27,12 @@ struct Gemm {
   const float* weight;  ///< [n, k] row-major
   const float* bias;    ///< [n] or null
   int64_t n, k;
-  const float* x;       ///< first row of the input inside strip 0
-  int64_t x_rows;       ///< features per strip of the buffer that x points into
+  const float* x;  ///< first row of the input inside strip 0
+  int64_t x_rows;  ///< features per strip of the buffer that x points into
   int64_t strips;
   float* out;
   int64_t out_rows;
-  bool add;             ///< out += ... instead of out = ...
+  bool add;  ///< out += ... instead of out = ...
 };
 
 /// out = gate(Wg x + bg) * (Wu x + bu).
@@ -49,7 +51,8 @@ struct KeyRun {
   int32_t source;  ///< index into Attention::sources
   int32_t group;   ///< first group: 2 * strip + half
   int32_t count;   ///< consecutive groups
-  int32_t mask;    ///< -1: every query sees every key; else index of 8 masks (count is 1): bit t = query lane t sees the key
+  int32_t mask;  ///< -1: every query sees every key; else index of 8 masks (count is 1): bit t = query lane t
+                 ///< sees the key
 };
 /// One step of the online softmax: runs [begin, end) whose keys' positions lie in one block of kKeyBlock.
 struct KeyBlock {
@@ -96,9 +99,10 @@ struct Head {
   int64_t vocab, k;
   const float* x;
   int64_t strips;
-  LogitState* states;   ///< [strips], initialised by the kernel
+  LogitState* states;  ///< [strips], initialised by the kernel
 };
-/// The same for a model and its baseline, and the sum over words of exp(base) * (base - logit) for the divergence.
+/// The same for a model and its baseline, and the sum over words of exp(base) * (base - logit) for the
+/// divergence.
 struct HeadPair {
   Head model, base;
   double* weighted;  ///< [strips][16], in units of 2^base exponent; aligned to a cache line
@@ -115,7 +119,8 @@ struct Table {
   void (*gated_gemm)(const GatedGemm&);
   /// out = x / sqrt(mean(x^2) + eps) * weight, over `rows` features.
   void (*rms_norm)(const float* x, int64_t rows, int64_t strips, const float* weight, float eps, float* out);
-  /// Half-split rotation of `heads` heads in place and multiplication by `scale`; cos, sin [strips][head_dim / 2][16].
+  /// Half-split rotation of `heads` heads in place and multiplication by `scale`; cos, sin [strips][head_dim
+  /// / 2][16].
   void (*rotate)(float* x, int64_t x_rows, int64_t strips, int64_t heads, int64_t head_dim, const float* cos,
                  const float* sin, float scale);
   void (*attention)(const Attention&);
@@ -127,8 +132,8 @@ struct Table {
   /// Smallest and largest feature of each token, [strips][16].
   void (*range)(const float* x, int64_t rows, int64_t strips, float* low, float* high);
   /// out = (clamp(round(x / scale) + zero, lo, hi) - zero) * scale with one scale and zero per token.
-  void (*quantize)(const float* x, int64_t rows, int64_t strips, const float* scale, const float* zero, float lo, float hi,
-                   float* out);
+  void (*quantize)(const float* x, int64_t rows, int64_t strips, const float* scale, const float* zero,
+                   float lo, float hi, float* out);
   /// [tokens, rows] row-major -> strips (tokens beyond the end become zero), and back.
   void (*to_strips)(const float* x, int64_t tokens, int64_t rows, float* out, int64_t out_rows);
   void (*from_strips)(const float* x, int64_t x_rows, int64_t tokens, int64_t rows, float* out);
@@ -137,7 +142,8 @@ struct Table {
 /// Floats of Attention::scratch when no block has more than `block_rows` keys.
 int64_t attention_scratch(int64_t block_rows, int64_t head_dim);
 
-/// The best table this CPU runs; chosen once from CPU features (QBENCH_KERNELS=generic|avx2|avx512 narrows the choice).
+/// The best table this CPU runs; chosen once from CPU features (QBENCH_KERNELS=generic|avx2|avx512 narrows
+/// the choice).
 const Table& table();
 /// A table by name, or null if the name is unknown or this CPU cannot run it.
 const Table* table_named(const char* name);

@@ -1,6 +1,7 @@
 // The one source of all kernel tables; included by kernels_<isa>.cpp, which set the register blocking.
 // GCC/Clang vector extensions: a 16-float vector is one AVX-512 register, two AVX ones or four SSE ones.
-// Everything is in an anonymous namespace: code compiled for one instruction set must never be merged with another's.
+// Everything is in an anonymous namespace: code compiled for one instruction set must never be merged with
+// another's.
 #include "harness/engine/kernels/kernels.h"
 
 namespace qbench::engine::kernels {
@@ -15,7 +16,7 @@ using DVec = double __attribute__((vector_size(128), aligned(64)));
 constexpr int kRows = QB_KERNEL_ROWS;        // weight rows per register tile
 constexpr int kVectors = QB_KERNEL_VECTORS;  // strips per register tile
 constexpr int64_t kBlock = QB_KERNEL_BLOCK;  // weight rows per cache tile
-constexpr int64_t kPart = 256;                // features per partial sum
+constexpr int64_t kPart = 256;               // features per partial sum
 constexpr float kNegative = -1e30F;          // "no key seen yet"; finite, so that differences stay numbers
 constexpr float kLog2E = 1.44269504088896341F;
 constexpr float kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
@@ -49,7 +50,8 @@ QB_INLINE Vec power_of_two(IVec n) {  // 2^n; 0 below the normal numbers
   return n < seti(-126) ? Vec{} : reinterpret_cast<Vec>(bits);
 }
 
-// e^x / 2^exponent. The scaling is a power of two, hence exact: the sum of such terms does not depend on the exponent.
+// e^x / 2^exponent. The scaling is a power of two, hence exact: the sum of such terms does not depend on the
+// exponent.
 QB_INLINE Vec exp_scaled(Vec x, IVec exponent) {
   const Vec floor = __builtin_convertvector(exponent, Vec) * set(0.693147181F) - set(95.0F);
   x = x < floor ? floor : x;
@@ -67,8 +69,8 @@ QB_INLINE IVec exponent_of(Vec max) { return __builtin_convertvector(nearest(max
 
 // acc[r][v] += w[r][k] * x[v][k] for `steps` values of k in order.
 template <int R, int V>
-QB_INLINE void accumulate(Vec (&acc)[R][V], const float* w, int64_t w_row, int64_t w_step, const float* x, int64_t x_vec,
-                          int64_t x_step, int64_t steps) {
+QB_INLINE void accumulate(Vec (&acc)[R][V], const float* w, int64_t w_row, int64_t w_step, const float* x,
+                          int64_t x_vec, int64_t x_step, int64_t steps) {
   for (int64_t k = 0; k < steps; ++k) {
     Vec xv[V];
 #pragma GCC unroll 4
@@ -109,10 +111,11 @@ QB_INLINE void add_tile(const Vec (&acc)[R][V], float* c) {
     }
 }
 
-// c [R][V][16] = R weight rows times V strips. Features are summed in order, in parts: the rounding error of a sum grows with
-// its length, and the longest sums of a model are those over its largest activations.
+// c [R][V][16] = R weight rows times V strips. Features are summed in order, in parts: the rounding error of
+// a sum grows with its length, and the longest sums of a model are those over its largest activations.
 template <int R, int V>
-__attribute__((noinline)) void micro(const float* w, int64_t ldw, const float* x, int64_t x_vec, int64_t depth, float* c) {
+__attribute__((noinline)) void micro(const float* w, int64_t ldw, const float* x, int64_t x_vec,
+                                     int64_t depth, float* c) {
   for (int64_t k = 0; k < depth; k += kPart) {
     Vec acc[R][V];
     load_tile(acc, c, true);
@@ -129,7 +132,8 @@ __attribute__((noinline)) void micro(const float* w, int64_t ldw, const float* x
 template <int V>
 void tile(const float* w, int64_t ldw, int64_t rows, const float* x, int64_t x_vec, int64_t depth, float* c) {
   int64_t r = 0;
-  for (; r + kRows <= rows; r += kRows) micro<kRows, V>(w + r * ldw, ldw, x, x_vec, depth, c + r * V * kStrip);
+  for (; r + kRows <= rows; r += kRows)
+    micro<kRows, V>(w + r * ldw, ldw, x, x_vec, depth, c + r * V * kStrip);
   for (; r < rows; ++r) micro<1, V>(w + r * ldw, ldw, x, x_vec, depth, c + r * V * kStrip);
 }
 
@@ -137,8 +141,8 @@ struct alignas(64) Tile {
   float data[kBlock * kVectors * kStrip];
 };
 
-void tile_any(int64_t vectors, const float* w, int64_t ldw, int64_t rows, const float* x, int64_t x_vec, int64_t depth,
-              float* c) {
+void tile_any(int64_t vectors, const float* w, int64_t ldw, int64_t rows, const float* x, int64_t x_vec,
+              int64_t depth, float* c) {
   if (vectors == 1) return tile<1>(w, ldw, rows, x, x_vec, depth, c);
   if constexpr (kVectors >= 3) {
     if (vectors == 2) return tile<2>(w, ldw, rows, x, x_vec, depth, c);
@@ -152,7 +156,8 @@ void gemm(const Gemm& g) {
     const int64_t rows = smaller(kBlock, g.n - n);
     for (int64_t s = 0; s < g.strips; s += kVectors) {
       const int64_t vectors = smaller(kVectors, g.strips - s);
-      tile_any(vectors, g.weight + n * g.k, g.k, rows, g.x + s * g.x_rows * kStrip, g.x_rows * kStrip, g.k, c.data);
+      tile_any(vectors, g.weight + n * g.k, g.k, rows, g.x + s * g.x_rows * kStrip, g.x_rows * kStrip, g.k,
+               c.data);
       for (int64_t v = 0; v < vectors; ++v) {
         float* out = g.out + ((s + v) * g.out_rows + n) * kStrip;
         for (int64_t r = 0; r < rows; ++r) {
@@ -167,8 +172,10 @@ void gemm(const Gemm& g) {
 
 QB_INLINE Vec gate_value(Gate gate, Vec x) {
   switch (gate) {
-    case Gate::kSilu: return x / (set(1.0F) + exp_of(-x));
-    case Gate::kRelu: return x > Vec{} ? x : Vec{};
+    case Gate::kSilu:
+      return x / (set(1.0F) + exp_of(-x));
+    case Gate::kRelu:
+      return x > Vec{} ? x : Vec{};
     case Gate::kGeluTanh: {  // x / 2 (1 + tanh u) = x / (1 + e^(-2u))
       const Vec twice_u = set(1.5957691216F) * (x + set(0.044715F) * x * x * x);
       return x / (set(1.0F) + exp_of(-twice_u));
@@ -194,7 +201,8 @@ void gated_gemm(const GatedGemm& g) {
       for (int64_t v = 0; v < vectors; ++v) {
         float* out = g.out + ((s + v) * g.out_rows + n) * kStrip;
         for (int64_t r = 0; r < rows; ++r) {
-          Vec a = load(gate.data + (r * vectors + v) * kStrip), b = load(up.data + (r * vectors + v) * kStrip);
+          Vec a = load(gate.data + (r * vectors + v) * kStrip),
+              b = load(up.data + (r * vectors + v) * kStrip);
           if (g.gate_bias != nullptr) a += set(g.gate_bias[n + r]);
           if (g.up_bias != nullptr) b += set(g.up_bias[n + r]);
           store(out + r * kStrip, gate_value(g.gate, a) * b);
@@ -214,16 +222,18 @@ void rms_norm(const float* x, int64_t rows, int64_t strips, const float* weight,
     Vec total{};
     for (int64_t f = 0; f < rows; f += kPart) {
       Vec part{};
-      for (int64_t i = f; i < smaller(rows, f + kPart); ++i) part += load(x + i * kStrip) * load(x + i * kStrip);
+      for (int64_t i = f; i < smaller(rows, f + kPart); ++i)
+        part += load(x + i * kStrip) * load(x + i * kStrip);
       total += part;
     }
     const Vec factor = set(1.0F) / root(total / set(static_cast<float>(rows)) + set(eps));
-    for (int64_t f = 0; f < rows; ++f) store(out + f * kStrip, load(x + f * kStrip) * factor * set(weight[f]));
+    for (int64_t f = 0; f < rows; ++f)
+      store(out + f * kStrip, load(x + f * kStrip) * factor * set(weight[f]));
   }
 }
 
-void rotate(float* x, int64_t x_rows, int64_t strips, int64_t heads, int64_t head_dim, const float* cos, const float* sin,
-            float scale) {
+void rotate(float* x, int64_t x_rows, int64_t strips, int64_t heads, int64_t head_dim, const float* cos,
+            const float* sin, float scale) {
   const int64_t half = head_dim / 2;
   for (int64_t s = 0; s < strips; ++s, cos += half * kStrip, sin += half * kStrip) {
     for (int64_t h = 0; h < heads; ++h) {
@@ -254,8 +264,8 @@ void range(const float* x, int64_t rows, int64_t strips, float* low, float* high
   }
 }
 
-void quantize(const float* x, int64_t rows, int64_t strips, const float* scale, const float* zero, float lo, float hi,
-              float* out) {
+void quantize(const float* x, int64_t rows, int64_t strips, const float* scale, const float* zero, float lo,
+              float hi, float* out) {
   for (int64_t s = 0; s < strips; ++s, x += rows * kStrip, out += rows * kStrip) {
     const Vec step = load(scale + s * kStrip), offset = load(zero + s * kStrip);
     for (int64_t f = 0; f < rows; ++f) {
@@ -291,7 +301,8 @@ void from_strips(const float* x, int64_t x_rows, int64_t tokens, int64_t rows, f
 }  // namespace
 
 extern const Table QB_KERNEL_TABLE;
-const Table QB_KERNEL_TABLE = {QB_KERNEL_NAME, gemm, gated_gemm, rms_norm,  rotate, attention, decode_attention,
-                               head,           head_pair, dot,   range,     quantize, to_strips, from_strips};
+const Table QB_KERNEL_TABLE = {QB_KERNEL_NAME,   gemm,       gated_gemm, rms_norm, rotate, attention,
+                               decode_attention, head,       head_pair,  dot,      range,  quantize,
+                               to_strips,        from_strips};
 
 }  // namespace qbench::engine::kernels

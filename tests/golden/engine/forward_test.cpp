@@ -1,5 +1,6 @@
-// Tiny checkpoints with logits, blocks and losses of a reference implementation (tests/golden/models/README.md).
-// Every case whose family the project supports is run, with both spellings of its config.
+// Tiny checkpoints with logits, blocks and losses of a reference implementation
+// (tests/golden/models/README.md). Every case whose family the project supports is run, with both spellings
+// of its config.
 #include <unistd.h>
 
 #include <iostream>
@@ -32,7 +33,9 @@ std::vector<Case> cases() {
       }
     }
   }
-  std::sort(found.begin(), found.end(), [](const Case& a, const Case& b) { return std::tie(a.folder, a.config) < std::tie(b.folder, b.config); });
+  std::sort(found.begin(), found.end(), [](const Case& a, const Case& b) {
+    return std::tie(a.folder, a.config) < std::tie(b.folder, b.config);
+  });
   return found;
 }
 
@@ -40,7 +43,8 @@ std::vector<Case> cases() {
 class LinkedFolder {
  public:
   explicit LinkedFolder(const Case& c)
-      : path_(fs::temp_directory_path() / ("qbench-forward-" + std::to_string(::getpid()) + c.folder.filename().string())) {
+      : path_(fs::temp_directory_path() /
+              ("qbench-forward-" + std::to_string(::getpid()) + c.folder.filename().string())) {
     fs::remove_all(path_);
     fs::create_directories(path_);
     for (const auto& entry : fs::directory_iterator(c.folder)) {
@@ -75,7 +79,8 @@ void check_blocks(const Model& model, const models::SafetensorsFile& golden) {
     fast = run_block(model, model.blocks[i], fast, lengths);
     plain = reference::run_block(model, model.blocks[i], plain, lengths);
     EXPECT_LE(max_abs_diff(fast, expected[static_cast<int64_t>(i)]), kTolerance) << "block " << i;
-    EXPECT_LE(max_abs_diff(plain, expected[static_cast<int64_t>(i)]), kTolerance) << "plain path, block " << i;
+    EXPECT_LE(max_abs_diff(plain, expected[static_cast<int64_t>(i)]), kTolerance)
+        << "plain path, block " << i;
   }
 }
 
@@ -90,7 +95,8 @@ void check_sequence(const Model& model, const models::SafetensorsFile& golden, c
   const ScoreRequest request{tokens, 1};
   const ScoreResult result = make_scorer(model, Lanes(1))->score({&request, 1})[0];
   ASSERT_EQ(result.logprobs.size(), nll.size());
-  for (size_t i = 0; i < nll.size(); ++i) EXPECT_NEAR(-result.logprobs[i], nll[i], kTolerance) << name << " token " << i;
+  for (size_t i = 0; i < nll.size(); ++i)
+    EXPECT_NEAR(-result.logprobs[i], nll[i], kTolerance) << name << " token " << i;
 }
 
 void check_greedy(const Model& model, const models::SafetensorsFile& golden, const fs::path& folder) {
@@ -98,7 +104,8 @@ void check_greedy(const Model& model, const models::SafetensorsFile& golden, con
   if (!json.contains("greedy")) return;
   const Json& greedy = json.at("greedy");
   const auto expected = greedy.at("new_ids_with_cache").get<std::vector<int32_t>>();
-  const GenerateRequest request{ids(golden, greedy.at("prompt").get<std::string>() + ".input_ids"), std::ssize(expected), {}};
+  const GenerateRequest request{
+      ids(golden, greedy.at("prompt").get<std::string>() + ".input_ids"), std::ssize(expected), {}};
   EXPECT_EQ(make_scorer(model, Lanes(1))->generate({&request, 1})[0], expected);
 }
 

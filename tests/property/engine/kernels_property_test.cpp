@@ -57,12 +57,14 @@ TEST(KernelLaws, MatrixProductAgreesWithPlainSums) {
     Random random(seed);
     const int64_t n = random.between(1, 90), k = random.between(1, 700), strips = random.between(1, 7);
     const int64_t x_rows = k + random.between(0, 3), out_rows = n + random.between(0, 5);
-    Buffer w = random.normal(n * k, 1.0F), x = random.normal(strips * x_rows * kStrip, 1.0F), b = random.normal(n, 1.0F);
+    Buffer w = random.normal(n * k, 1.0F), x = random.normal(strips * x_rows * kStrip, 1.0F),
+           b = random.normal(n, 1.0F);
     for (const Table* table : tables()) {
       SCOPED_TRACE(std::string(table->name) + " seed " + std::to_string(seed));
       Buffer out = random.normal(strips * out_rows * kStrip, 1.0F), before = out;
       const bool add = seed % 2 == 1;
-      table->gemm({w.data(), seed % 3 == 0 ? b.data() : nullptr, n, k, x.data(), x_rows, strips, out.data(), out_rows, add});
+      table->gemm({w.data(), seed % 3 == 0 ? b.data() : nullptr, n, k, x.data(), x_rows, strips, out.data(),
+                   out_rows, add});
       for (int64_t t = 0; t < strips * kStrip; ++t) {
         for (int64_t i = 0; i < n; ++i) {
           double sum = (add ? at(before, out_rows, t, i) : 0.0) + (seed % 3 == 0 ? b[i] : 0.0);
@@ -96,7 +98,8 @@ TEST(KernelLaws, DotIsTheMatrixProductBitForBit) {
     for (const Table* table : tables()) {
       table->gemm({w.data(), nullptr, n, k, x.data(), k, 1, out.data(), n, false});
       for (int64_t i = 0; i < n; ++i) {
-        for (int64_t t = 0; t < kStrip; ++t) ASSERT_EQ(table->dot(w.data() + i * k, x.data() + t, k), out[i * kStrip + t]) << table->name;
+        for (int64_t t = 0; t < kStrip; ++t)
+          ASSERT_EQ(table->dot(w.data() + i * k, x.data() + t, k), out[i * kStrip + t]) << table->name;
       }
     }
   }
@@ -107,7 +110,8 @@ TEST(KernelLaws, GatesAgreeWithTheirFormulas) {
   const float one = 1.0F;
   Buffer x = random.normal(kStrip, 4.0F);
   for (const Table* table : tables()) {
-    for (const kernels::Gate gate : {kernels::Gate::kSilu, kernels::Gate::kGelu, kernels::Gate::kGeluTanh, kernels::Gate::kRelu}) {
+    for (const kernels::Gate gate :
+         {kernels::Gate::kSilu, kernels::Gate::kGelu, kernels::Gate::kGeluTanh, kernels::Gate::kRelu}) {
       Buffer out(kStrip);
       const float up_bias = 1.0F, zero = 0.0F;  // up = 1, so the output is the gate itself
       table->gated_gemm({&one, nullptr, &zero, &up_bias, 1, 1, x.data(), 1, 1, out.data(), 1, gate});
@@ -140,14 +144,16 @@ TEST(KernelLaws, HeadStatisticsAgreeWithWholeRowsOfLogits) {
         float max = -INFINITY;
         int64_t argmax = 0;
         for (int64_t i = 0; i < vocab; ++i) {
-          const float logit = table->dot(w.data() + i * k, x.data() + (t / kStrip) * k * kStrip + t % kStrip, k);
+          const float logit =
+              table->dot(w.data() + i * k, x.data() + (t / kStrip) * k * kStrip + t % kStrip, k);
           if (logit > max) argmax = i;
           max = std::max(max, logit);
           sum += std::exp(static_cast<double>(logit));
         }
         ASSERT_EQ(state.max[lane], max) << table->name;
         ASSERT_EQ(state.argmax[lane], argmax);
-        ASSERT_NEAR(std::log(state.sum[lane]) + state.exponent[lane] * std::log(2.0), std::log(sum), 2.5e-7) << "seed " << seed;
+        ASSERT_NEAR(std::log(state.sum[lane]) + state.exponent[lane] * std::log(2.0), std::log(sum), 2.5e-7)
+            << "seed " << seed;
         ASSERT_EQ(state.poison[lane], 0.0F);
       }
     }
@@ -199,8 +205,9 @@ TEST(KernelLaws, AttentionAgreesWithPlainSoftmax) {
       SCOPED_TRACE(std::string(table->name) + " seed " + std::to_string(seed));
       Buffer out(strips * k0 * kStrip), scratch(kernels::attention_scratch(plan.block_keys, head_dim));
       const kernels::KeySource source{qkv.data() + k0 * kStrip, qkv.data() + v0 * kStrip, rows};
-      table->attention({qkv.data(), rows, out.data(), k0, strips, heads, kv_heads, head_dim, &source, plan.runs.data(),
-                        plan.blocks.data(), plan.strip_blocks.data(), plan.masks.data(), scratch.data()});
+      table->attention({qkv.data(), rows, out.data(), k0, strips, heads, kv_heads, head_dim, &source,
+                        plan.runs.data(), plan.blocks.data(), plan.strip_blocks.data(), plan.masks.data(),
+                        scratch.data()});
       for (int probe = 0; probe < 40; ++probe) {
         const Segment& s = unit.segments[static_cast<size_t>(random.between(0, 2))];
         const int64_t query = s.start + random.between(0, s.length - 1), head = random.between(0, heads - 1);
@@ -208,7 +215,9 @@ TEST(KernelLaws, AttentionAgreesWithPlainSoftmax) {
         double sum = 0.0, value = 0.0;
         for (int64_t key = s.start; key <= query; ++key) {
           double score = 0.0;
-          for (int64_t d = 0; d < head_dim; ++d) score += static_cast<double>(at(qkv, rows, query, head * head_dim + d)) * at(qkv, rows, key, k0 + kv + d);
+          for (int64_t d = 0; d < head_dim; ++d)
+            score += static_cast<double>(at(qkv, rows, query, head * head_dim + d)) *
+                     at(qkv, rows, key, k0 + kv + d);
           sum += std::exp(score);
           value += std::exp(score) * at(qkv, rows, key, v0 + kv + f);
         }

@@ -1,4 +1,5 @@
-// The fast paths against the plain reference path, and the laws of scoring, over seeded architectures and requests.
+// The fast paths against the plain reference path, and the laws of scoring, over seeded architectures and
+// requests.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -58,7 +59,8 @@ std::vector<ScoreRequest> random_requests(Random& random, int64_t vocab, int64_t
       const auto& earlier = requests[static_cast<size_t>(random.between(0, i - 1))].tokens;
       tokens.assign(earlier.begin(), earlier.begin() + random.between(0, std::ssize(earlier)));
     }
-    for (int64_t n = random.between(1, longest); n > 0; --n) tokens.push_back(static_cast<int32_t>(random.between(0, vocab - 1)));
+    for (int64_t n = random.between(1, longest); n > 0; --n)
+      tokens.push_back(static_cast<int32_t>(random.between(0, vocab - 1)));
     const int64_t from = random.between(1, std::ssize(tokens));
     requests.push_back({std::move(tokens), from});
   }
@@ -100,8 +102,10 @@ TEST(ForwardLaws, BranchesAddUpToTheBlock) {
   const Block& block = model->blocks[0];
   at::manual_seed(1);
   const at::Tensor x = at::randn({20, model->architecture().hidden_size});
-  const at::Tensor middle = x + run_branch(*model, block, Site::kQkvIn, reference::rms_norm(x, block.attention_norm), {20});
-  const at::Tensor y = middle + run_branch(*model, block, Site::kGateUpIn, reference::rms_norm(middle, block.mlp_norm), {20});
+  const at::Tensor middle =
+      x + run_branch(*model, block, Site::kQkvIn, reference::rms_norm(x, block.attention_norm), {20});
+  const at::Tensor y =
+      middle + run_branch(*model, block, Site::kGateUpIn, reference::rms_norm(middle, block.mlp_norm), {20});
   EXPECT_LE(relative_l2(y, run_block(*model, block, x, {20})), 3e-6);
 }
 
@@ -116,7 +120,9 @@ TEST(ForwardLaws, QuantizedActivationsAgreeWithThePlainPath) {
     const at::Tensor x = at::randn({90, model->architecture().hidden_size});
     const SequenceLengths lengths = {33, 57};
     // A value on a tie may fall to the other side after a different rounding before it.
-    EXPECT_LE(relative_l2(run_block(*model, block, x, lengths), reference::run_block(*model, block, x, lengths)), 5e-3);
+    EXPECT_LE(
+        relative_l2(run_block(*model, block, x, lengths), reference::run_block(*model, block, x, lengths)),
+        5e-3);
   }
 }
 
@@ -133,7 +139,8 @@ TEST(ScoringLaws, ScoresAgreeWithWholeRowsOfTheReferencePath) {
       ASSERT_EQ(std::ssize(results[r].logprobs), std::ssize(requests[r].tokens) - from);
       for (size_t i = 0; i < results[r].logprobs.size(); ++i) {
         const int64_t position = from + static_cast<int64_t>(i);
-        const double value = expected[position - 1][requests[r].tokens[static_cast<size_t>(position)]].item<double>();
+        const double value =
+            expected[position - 1][requests[r].tokens[static_cast<size_t>(position)]].item<double>();
         ASSERT_NEAR(results[r].logprobs[i], value, 2e-4) << "request " << r << " token " << i;
       }
     }
@@ -181,7 +188,8 @@ TEST(ScoringLaws, DivergenceAgreesWithItsFormula) {
     const auto baseline = baseline_states(*model, requests, Lanes(2));
     std::vector<at::Tensor> base;
     for (const ScoreRequest& request : requests) base.push_back(reference_logprobs(*model, request));
-    for (Block& block : model->blocks) block.linear(Role::kDown).weight = block.linear(Role::kDown).weight * 0.9;
+    for (Block& block : model->blocks)
+      block.linear(Role::kDown).weight = block.linear(Role::kDown).weight * 0.9;
     const auto tokens = make_scorer(*model, Lanes(2), baseline)->diverge(requests);
     for (size_t r = 0; r < requests.size(); ++r) {
       const at::Tensor q = reference_logprobs(*model, requests[r]);
@@ -203,12 +211,14 @@ TEST(GenerationLaws, CachedStepsAgreeWithFreshForwardsAndNeighboursDoNotMatter) 
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
     models::Architecture architecture = random_architecture(random);
-    architecture.rope.kind = models::RopeKind::kDefault;  // dynamic scaling: a cache and a fresh forward differ by design
+    architecture.rope.kind =
+        models::RopeKind::kDefault;  // dynamic scaling: a cache and a fresh forward differ by design
     const auto model = random_model(architecture, seed);
     std::vector<GenerateRequest> requests;
     for (int i = 0; i < 21; ++i) {
       GenerateRequest request{{}, random.between(1, 12), {}};
-      for (int64_t n = random.between(1, 40); n > 0; --n) request.prompt.push_back(static_cast<int32_t>(random.between(0, architecture.vocab_size - 1)));
+      for (int64_t n = random.between(1, 40); n > 0; --n)
+        request.prompt.push_back(static_cast<int32_t>(random.between(0, architecture.vocab_size - 1)));
       requests.push_back(std::move(request));
     }
     const auto together = make_scorer(*model, Lanes(2))->generate(requests);

@@ -53,7 +53,8 @@ TEST(Packing, ComputesASharedContextOnce) {
   const Packing packing = pack(texts.sequences, {});
   ASSERT_EQ(packing.units.size(), 1U);
   EXPECT_EQ(packing.units[0].tokens, (Ids{1, 2, 3, 4, 5, 6, 9}));
-  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(std::ranges::equal(tokens_along(packing, packing.paths[i]), texts.sequences[i].tokens));
+  for (size_t i = 0; i < 4; ++i)
+    EXPECT_TRUE(std::ranges::equal(tokens_along(packing, packing.paths[i]), texts.sequences[i].tokens));
 }
 
 TEST(Packing, KeepsFamiliesApart) {
@@ -73,7 +74,8 @@ TEST(Packing, GivesEverySequenceItsOwnUnitWhenIsolated) {
 
 TEST(Packing, ComputesALongPrefixInAUnitWhoseKeysAreKept) {
   const Ids prefix = range(0, 100);
-  const Texts texts({joined(prefix, range(1000, 60)), joined(prefix, range(2000, 60)), joined(prefix, range(3000, 60))});
+  const Texts texts(
+      {joined(prefix, range(1000, 60)), joined(prefix, range(2000, 60)), joined(prefix, range(3000, 60))});
   PackingLimits limits;
   limits.unit_tokens = 130;
   const Packing packing = pack(texts.sequences, limits);
@@ -87,7 +89,8 @@ TEST(Packing, ComputesALongPrefixInAUnitWhoseKeysAreKept) {
 }
 
 TEST(Packing, CopiesAShortPrefixIntoEachUnit) {
-  const Texts texts({joined({7}, range(1000, 90)), joined({7}, range(2000, 90)), joined({7}, range(3000, 90))});
+  const Texts texts(
+      {joined({7}, range(1000, 90)), joined({7}, range(2000, 90)), joined({7}, range(3000, 90))});
   PackingLimits limits;
   limits.unit_tokens = 100;
   const Packing packing = pack(texts.sequences, limits);
@@ -99,7 +102,8 @@ TEST(Packing, CopiesAShortPrefixIntoEachUnit) {
 TEST(Packing, ComputesTheNextTrunkBeforeTheBranchesOfThisOne) {
   std::vector<Ids> ids;
   for (int32_t trunk = 0; trunk < 3; ++trunk) {
-    for (int32_t leaf = 0; leaf < 4; ++leaf) ids.push_back(joined(range(trunk * 1000, 100), range(50000 + leaf * 100, 60)));
+    for (int32_t leaf = 0; leaf < 4; ++leaf)
+      ids.push_back(joined(range(trunk * 1000, 100), range(50000 + leaf * 100, 60)));
   }
   const Texts texts(std::move(ids));
   PackingLimits limits;
@@ -112,7 +116,8 @@ TEST(Packing, ComputesTheNextTrunkBeforeTheBranchesOfThisOne) {
   }
   ASSERT_EQ(trunks.size(), 3U);
   EXPECT_EQ(trunks[1], 1U);
-  for (size_t i = 0; i < 12; ++i) EXPECT_TRUE(std::ranges::equal(tokens_along(packing, packing.paths[i]), texts.sequences[i].tokens));
+  for (size_t i = 0; i < 12; ++i)
+    EXPECT_TRUE(std::ranges::equal(tokens_along(packing, packing.paths[i]), texts.sequences[i].tokens));
 }
 
 TEST(Packing, LeavesEmptySequencesOut) {
@@ -135,7 +140,7 @@ TEST(AttentionPlan, OneSequenceSeesItsPastInWholeGroupsAndTheDiagonalThroughMask
   EXPECT_EQ(past.count, 2);
   const kernels::KeyRun& diagonal = plan.runs[static_cast<size_t>(second.begin) + 1];
   ASSERT_GE(diagonal.mask, 0);
-  EXPECT_EQ(plan.masks[static_cast<size_t>(diagonal.mask) * 8], 0xFFFF);      // key 16: every query of the strip
+  EXPECT_EQ(plan.masks[static_cast<size_t>(diagonal.mask) * 8], 0xFFFF);  // key 16: every query of the strip
   EXPECT_EQ(plan.masks[static_cast<size_t>(diagonal.mask) * 8 + 1], 0xFFFE);  // key 17: all but query 16
 }
 

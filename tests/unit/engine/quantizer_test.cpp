@@ -24,7 +24,8 @@ TEST(ActivationQuantizer, AsymmetricRangeHoldsZero) {
   const at::Tensor y = quantize_activation(row({6.0F, 2.9F, 4.0F}), {2, true, false});
   EXPECT_TRUE(at::equal(y, row({6.0F, 2.0F, 4.0F})));
   // [-2, 4]: step 2, zero point 1.
-  EXPECT_TRUE(at::equal(quantize_activation(row({-2.0F, 4.0F, 0.9F}), {2, true, false}), row({-2.0F, 4.0F, 0.0F})));
+  EXPECT_TRUE(
+      at::equal(quantize_activation(row({-2.0F, 4.0F, 0.9F}), {2, true, false}), row({-2.0F, 4.0F, 0.0F})));
 }
 
 TEST(ActivationQuantizer, TokensHaveTheirOwnStepsUnlessTheTensorSharesOne) {

@@ -14,13 +14,17 @@ namespace qbench::engine::testing {
 
 class RandomCheckpoint final : public models::Checkpoint {
  public:
-  RandomCheckpoint(models::Architecture architecture, uint64_t seed) : seed_(seed) { architecture_ = std::move(architecture); }
+  RandomCheckpoint(models::Architecture architecture, uint64_t seed) : seed_(seed) {
+    architecture_ = std::move(architecture);
+  }
 
   /// Norm weights near 1, biases small, matrices with a spread that keeps activations of the order of 1.
   void read(std::string_view name, std::span<float> out) const override {
     std::mt19937_64 engine(std::hash<std::string_view>{}(name) ^ seed_);
     const bool norm = name.find("norm") != std::string_view::npos, bias = name.ends_with(".bias");
-    const double spread = norm ? 0.2 : bias ? 0.3 : 1.2 / std::sqrt(static_cast<double>(architecture_.hidden_size));
+    const double spread = norm   ? 0.2
+                          : bias ? 0.3
+                                 : 1.2 / std::sqrt(static_cast<double>(architecture_.hidden_size));
     std::normal_distribution<float> draw(norm ? 1.0F : 0.0F, static_cast<float>(spread));
     for (float& value : out) value = draw(engine);
   }
