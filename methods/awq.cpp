@@ -1,13 +1,15 @@
 // AWQ: activation-aware weight quantization (Lin et al., arXiv:2306.00978).
-// Kind: transform. Needs: mean |x| of the site inputs of the unquantized model, and some of its samples to search on.
-// (a) Per foldable site a scale s from a one-parameter family, chosen by the error of what the site feeds (attention, MLP, or
-// the linear itself) when its linears are rounded; all searches of a block see the original block, then the scales are folded.
-// (b) Per slice of every linear but q and k a symmetric shrink of the range, chosen by the error of the slice's contribution.
-// Differs from the official code: the scale search runs on whole evenly spaced samples of about `search_tokens` tokens (the
-// official code uses all, search_tokens=0); v -> o takes part only where the function allows it (not under GQA).
+// Kind: transform. Needs: mean |x| of the site inputs of the unquantized model, and some of its samples to
+// search on. (a) Per foldable site a scale s from a one-parameter family, chosen by the error of what the
+// site feeds (attention, MLP, or the linear itself) when its linears are rounded; all searches of a block see
+// the original block, then the scales are folded. (b) Per slice of every linear but q and k a symmetric
+// shrink of the range, chosen by the error of the slice's contribution. Differs from the official code: the
+// scale search runs on whole evenly spaced samples of about `search_tokens` tokens (the official code uses
+// all, search_tokens=0); v -> o takes part only where the function allows it (not under GQA).
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "harness/core/errors.h"
@@ -34,13 +36,15 @@ struct AwqParams {
   template <class Visitor>
   void visit(Visitor& v) {
     v("family", family, OneOf{{"llm-awq", "autoawq", "off"}},
-      "scales m^r (llm-awq), m^r / v^(1-r) with the weights' own profile v (autoawq, its duo scaling), or no scale search");
+      "scales m^r (llm-awq), m^r / v^(1-r) with the weights' own profile v (autoawq, its duo scaling), or no "
+      "scale search");
     v("scale_steps", scale_steps, Range{1, 1000}, "values of r tried: i/scale_steps");
     v("clip", clip, "search a shrink of each slice's range after the scales");
     v("clip_steps", clip_steps, Range{1, 1000}, "the range shrinks by 1/clip_steps per candidate");
     v("clip_shrink", clip_shrink, Range{0.01, 1.0}, "candidates go down to 1 - clip_shrink");
     v("clip_tokens", clip_tokens, Range{1, 1000000}, "tokens of the clip search, evenly spaced");
-    v("search_tokens", search_tokens, Range{0, 100000000}, "tokens of the scale search, whole evenly spaced samples; 0 = all");
+    v("search_tokens", search_tokens, Range{0, 100000000},
+      "tokens of the scale search, whole evenly spaced samples; 0 = all");
   }
 };
 
@@ -87,13 +91,16 @@ struct SearchResult {
 };
 
 /// Tries every r; `loss_of` gets the candidate's s. The strictly smallest loss wins, so ties keep the first.
-SearchResult search_scale(const at::Tensor& mean_abs, const std::vector<at::Tensor>& weights, const AwqParams& params,
-                          const PassContext& context, const std::string& place,
+SearchResult search_scale(const at::Tensor& mean_abs, const std::vector<at::Tensor>& weights,
+                          const AwqParams& params, const PassContext& context, const std::string& place,
                           const std::function<double(const at::Tensor&)>& loss_of) {
-  const at::Tensor profile = params.family == "autoawq" ? weight_profile(weights, context.scheme) : at::Tensor();
+  const at::Tensor profile =
+      params.family == "autoawq" ? weight_profile(weights, context.scheme) : at::Tensor();
   SearchResult result;
   result.losses.assign(static_cast<size_t>(params.scale_steps), 0.0);
-  const auto ratio = [&](size_t i) { return static_cast<double>(i) / static_cast<double>(params.scale_steps); };
+  const auto ratio = [&](size_t i) {
+    return static_cast<double>(i) / static_cast<double>(params.scale_steps);
+  };
   context.lanes->run(result.losses.size(), [&](size_t i, int) {
     result.losses[i] = loss_of(candidate_scale(mean_abs, profile, ratio(i)));
   });
@@ -103,7 +110,8 @@ SearchResult search_scale(const at::Tensor& mean_abs, const std::vector<at::Tens
     best = result.losses[i];
     result.ratio = ratio(i);
   }
-  if (!std::isfinite(best)) throw NumericError(place + ": AWQ's scale search found no finite loss; the inputs or weights overflow");
+  if (!std::isfinite(best))
+    throw NumericError(place + ": AWQ's scale search found no finite loss; the inputs or weights overflow");
   result.scale = candidate_scale(mean_abs, profile, result.ratio);
   return result;
 }
@@ -112,23 +120,42 @@ at::Tensor rounded_in_scale(const at::Tensor& w, const at::Tensor& s, const Sche
   return fake_quantize(w * s, scheme) / s;
 }
 
-/// mean over tokens and outputs of (x (W - W_hat)^T)^2 through the Gram matrix of x: exact, and cheap for many candidates.
-double linear_loss(const at::Tensor& w, const at::Tensor& s, const at::Tensor& gram, int64_t tokens, const Scheme& scheme) {
-  const at::Tensor d = (w - rounded_in_scale(w, s, scheme)).contiguous();
-  return trace_error(d, gram) / static_cast<double>(tokens * w.size(0));
-}
-
-at::Tensor sum_gram(const std::vector<at::Tensor>& x, const Lanes& lanes) {
-  GramAccumulator gram(x.front().size(1));
-  gram.add(x, lanes);
-  return gram.finish(1.0);
-}
-
 int64_t total_tokens(const std::vector<at::Tensor>& x) {
   int64_t tokens = 0;
   for (const at::Tensor& part : x) tokens += part.size(0);
   return tokens;
 }
+
+/// mean over tokens and outputs of (x (W - W_hat)^T)^2: through the Gram matrix of x or token by token,
+/// whichever is cheaper.
+class LinearLoss {
+ public:
+  LinearLoss(const at::Tensor& w, const std::vector<at::Tensor>& x, const Lanes& lanes)
+      : w_(w), x_(x), tokens_(total_tokens(x)) {
+    if (tokens_ <= w.size(1)) return;
+    GramAccumulator gram(w.size(1));
+    gram.add(x, lanes);
+    gram_ = gram.finish(1.0);
+  }
+
+  double operator()(const at::Tensor& s, const Scheme& scheme) const {
+    const at::Tensor d = (w_ - rounded_in_scale(w_, s, scheme)).contiguous();
+    double sum = 0;
+    if (gram_.defined()) {
+      sum = trace_error(d, gram_);
+    } else {
+      for (const at::Tensor& part : x_)
+        sum += matmul_transposed(part, d).square_().sum(at::kDouble).item<double>();
+    }
+    return sum / static_cast<double>(tokens_ * w_.size(0));
+  }
+
+ private:
+  const at::Tensor& w_;
+  const std::vector<at::Tensor>& x_;
+  int64_t tokens_;
+  at::Tensor gram_;
+};
 
 /// The branch of the block that a site feeds, with other weights in the site's linears.
 class BranchLoss {
@@ -151,7 +178,8 @@ class BranchLoss {
     int64_t count = 0;
     const std::vector<at::Tensor>& inputs = view_.inputs_of(site_.site);
     for (size_t p = 0; p < inputs.size(); ++p) {
-      const at::Tensor output = engine::run_branch(view_.model, candidate, site_.site, inputs[p], view_.lengths[p]);
+      const at::Tensor output =
+          engine::run_branch(view_.model, candidate, site_.site, inputs[p], view_.lengths[p]);
       sum += (output - reference_[p]).square_().sum(at::kDouble).item<double>();
       count += output.numel();
     }
@@ -164,20 +192,21 @@ class BranchLoss {
   std::vector<at::Tensor> reference_;
 };
 
-/// A site whose branch is its single linear (o, down): no nonlinearity between the rounded weight and the inspected output.
+/// A site whose branch is its single linear (o, down): no nonlinearity between the rounded weight and the
+/// inspected output.
 bool branch_is_the_linear(Site site) { return site == Site::kOIn || site == Site::kDownIn; }
 
-SearchResult search_site(BlockView& view, const models::SiteSpec& site, const AwqParams& params, const PassContext& context) {
+SearchResult search_site(BlockView& view, const models::SiteSpec& site, const AwqParams& params,
+                         const PassContext& context) {
   std::vector<at::Tensor> weights;
   for (const Role role : site.consumers) weights.push_back(view.block.linear(role).weight);
   const std::string place = view.block.linear(site.consumers.front()).name;
   const at::Tensor& mean_abs = view.statistics_of(site.site).mean_abs;
   QB_CHECK(mean_abs.defined(), "awq without statistics");
   if (branch_is_the_linear(site.site)) {
-    const at::Tensor gram = sum_gram(view.inputs_of(site.site), *context.lanes);
-    const int64_t tokens = total_tokens(view.inputs_of(site.site));
+    const LinearLoss loss(weights.front(), view.inputs_of(site.site), *context.lanes);
     return search_scale(mean_abs, weights, params, context, place,
-                        [&](const at::Tensor& s) { return linear_loss(weights.front(), s, gram, tokens, context.scheme); });
+                        [&](const at::Tensor& s) { return loss(s, context.scheme); });
   }
   const BranchLoss loss(view, site, *context.lanes);
   return search_scale(mean_abs, weights, params, context, place,
@@ -210,7 +239,8 @@ class SliceError {
 };
 
 /// The limits of a few rows of one slice. @param part [rows, width]. @return [rows].
-at::Tensor search_slice_limits(const at::Tensor& part, const SliceError& error_of, const AwqParams& params, const Scheme& scheme) {
+at::Tensor search_slice_limits(const at::Tensor& part, const SliceError& error_of, const AwqParams& params,
+                               const Scheme& scheme) {
   const auto candidates = static_cast<int64_t>(params.clip_shrink * static_cast<double>(params.clip_steps));
   const at::Tensor absmax = part.abs().amax(1, true);
   at::Tensor best_error = at::full({part.size(0)}, std::numeric_limits<float>::infinity(), part.options());
@@ -218,7 +248,8 @@ at::Tensor search_slice_limits(const at::Tensor& part, const SliceError& error_o
   for (int64_t i = 0; i < std::max<int64_t>(candidates, 1); ++i) {
     const at::Tensor limit = absmax * (1.0 - static_cast<double>(i) / static_cast<double>(params.clip_steps));
     const at::Tensor clipped = at::minimum(at::maximum(part, -limit), limit).contiguous();
-    const at::Tensor rounded = round_to_nearest(clipped, Slices{}, search_grid(scheme), Lanes(1), false).w_hat;
+    const at::Tensor rounded =
+        round_to_nearest(clipped, Slices{}, search_grid(scheme), Lanes(1), false).w_hat;
     const at::Tensor error = error_of((rounded - part).contiguous());
     const at::Tensor better = error < best_error;
     best_error = at::where(better, error, best_error);
@@ -230,7 +261,8 @@ at::Tensor search_slice_limits(const at::Tensor& part, const SliceError& error_o
 constexpr int64_t kClipRows = 192;
 
 /// @return per row and slice the largest magnitude to keep, [rows, slices].
-at::Tensor search_clip(const at::Tensor& w, const at::Tensor& x, const AwqParams& params, const PassContext& context) {
+at::Tensor search_clip(const at::Tensor& w, const at::Tensor& x, const AwqParams& params,
+                       const PassContext& context) {
   const int64_t rows = w.size(0), columns = w.size(1);
   const Slices slices = slices_of(context.scheme);
   const int64_t width = slices.columns_per_slice(columns), count = slices.count(columns);
@@ -242,11 +274,14 @@ at::Tensor search_clip(const at::Tensor& w, const at::Tensor& x, const AwqParams
   });
   at::Tensor limits = at::empty({rows, count}, w.options());
   context.lanes->run(static_cast<size_t>(count * chunks), [&](size_t item, int) {
-    const int64_t slice = static_cast<int64_t>(item) / chunks, first = static_cast<int64_t>(item) % chunks * kClipRows;
+    const int64_t slice = static_cast<int64_t>(item) / chunks,
+                  first = static_cast<int64_t>(item) % chunks * kClipRows;
     const int64_t last = std::min(first + kClipRows, rows), begin = slice * width;
-    const at::Tensor part = w.slice(0, first, last).slice(1, begin, std::min(begin + width, columns)).contiguous();
-    limits.select(1, slice).slice(0, first, last).copy_(
-        search_slice_limits(part, *errors[static_cast<size_t>(slice)], params, context.scheme));
+    const at::Tensor part =
+        w.slice(0, first, last).slice(1, begin, std::min(begin + width, columns)).contiguous();
+    limits.select(1, slice)
+        .slice(0, first, last)
+        .copy_(search_slice_limits(part, *errors[static_cast<size_t>(slice)], params, context.scheme));
   });
   return limits;
 }
@@ -257,9 +292,7 @@ at::Tensor clip_weight(const at::Tensor& w, const at::Tensor& limit, const Schem
   return at::minimum(at::maximum(w, -wide), wide).contiguous();
 }
 
-Json search_facts(const SearchResult& result) {
-  return {{"ratio", result.ratio}, {"losses", result.losses}};
-}
+Json search_facts(const SearchResult& result) { return {{"ratio", result.ratio}, {"losses", result.losses}}; }
 
 class AwqPass final : public Transform {
  public:
@@ -275,20 +308,22 @@ class AwqPass final : public Transform {
     return detail;
   }
 
-  at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext& context, Json& detail) const override {
+  at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext& context,
+                             Json& detail) const override {
     at::Tensor s, input = x;
     if (params_.family != "off") {
-      const at::Tensor gram = sum_gram({x}, *context.lanes);
-      const SearchResult result =
-          search_scale(x.abs().mean(0), {weight}, params_, context, "W",
-                       [&](const at::Tensor& c) { return linear_loss(weight, c, gram, x.size(0), context.scheme); });
+      const std::vector<at::Tensor> inputs = {x};
+      const LinearLoss loss(weight, inputs, *context.lanes);
+      const SearchResult result = search_scale(x.abs().mean(0), {weight}, params_, context, "W",
+                                               [&](const at::Tensor& c) { return loss(c, context.scheme); });
       s = result.scale;
       weight = (weight * s).contiguous();
       input = x / s;
       detail["awq"] = search_facts(result);
     }
     if (params_.clip) {
-      const at::Tensor limit = search_clip(weight, spaced_tokens({input}, params_.clip_tokens), params_, context);
+      const at::Tensor limit =
+          search_clip(weight, spaced_tokens({input}, params_.clip_tokens), params_, context);
       weight = clip_weight(weight, limit, context.scheme);
     }
     return s;

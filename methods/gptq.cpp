@@ -1,11 +1,12 @@
 // GPTQ: second-order error compensation (Frantar et al., arXiv:2210.17323, Algorithm 1).
-// Kind: quantize. Needs: calibration samples; the Gram matrix H = (2/N) X^T X of each site's inputs, taken behind the already
-// quantized blocks and, with true_sequential, behind the already quantized linears of the block. Activations are not
-// quantized while H is gathered, as in the official code.
-// Differs from the official code: a failing factorisation doubles the damping (recorded as the layer's fallback) and then
-// FAILS, no silent RTN; true_sequential is on because it costs nothing here; act_order with static_groups is on, as in
-// today's implementations (llm-compressor), because it is better and costs nothing at inference: the paper's own setting is
-// gptq(act_order=false,static_groups=false); symmetric slices without negative weights are mirrored unless nonnegative_quirk.
+// Kind: quantize. Needs: calibration samples; the Gram matrix H = (2/N) X^T X of each site's inputs, taken
+// behind the already quantized blocks and, with true_sequential, behind the already quantized linears of the
+// block. Activations are not quantized while H is gathered, as in the official code. Differs from the
+// official code: a failing factorisation doubles the damping (recorded as the layer's fallback) and then
+// FAILS, no silent RTN; true_sequential is on because it costs nothing here; act_order with static_groups is
+// on, as in today's implementations (llm-compressor), because it is better and costs nothing at inference:
+// the paper's own setting is gptq(act_order=false,static_groups=false); symmetric slices without negative
+// weights are mirrored unless nonnegative_quirk.
 #include "methods/core/registry.h"
 #include "methods/primitives/gram.h"
 
@@ -32,20 +33,27 @@ struct GptqParams {
   void visit(Visitor& v) {
     v("block", block, Range{1, 4096}, "columns per lazy update");
     v("damp", damp, Range{0.0, 10.0}, "fraction of mean(diag H) added to diag H");
-    v("damp_steps", damp_steps, Range{1, 16}, "times the factorisation is tried, doubling the damping; then the layer fails");
+    v("damp_steps", damp_steps, Range{1, 16},
+      "times the factorisation is tried, doubling the damping; then the layer fails");
     v("act_order", act_order, "visit columns by descending diag H");
-    v("static_groups", static_groups, "fit the groups of the original column order before the first column is rounded");
-    v("true_sequential", true_sequential, "inputs of o, gate/up and down are those behind the already quantized linears");
-    v("group_aware", group_aware, "instead of act_order: order columns within groups, and groups, by diag H (GAR)");
+    v("static_groups", static_groups,
+      "fit the groups of the original column order before the first column is rounded");
+    v("true_sequential", true_sequential,
+      "inputs of o, gate/up and down are those behind the already quantized linears");
+    v("group_aware", group_aware,
+      "instead of act_order: order columns within groups, and groups, by diag H (GAR)");
     v("group_stats", group_stats, OneOf{{"stale", "fresh"}},
-      "stale: a group's range ignores the updates of its own lazy block (official code); fresh: it includes them");
+      "stale: a group's range ignores the updates of its own lazy block (official code); fresh: it includes "
+      "them");
     v("mse", mse, "search the range that minimises the error instead of min and max");
     v("mse_norm", mse_norm, Range{0.5, 8.0}, "exponent of the error in that search");
     v("mse_steps", mse_steps, Range{2, 1000}, "range shrinks by 1/mse_steps per candidate");
     v("mse_shrink", mse_shrink, Range{0.01, 1.0}, "candidates go down to 1 - mse_shrink");
     v("nonnegative_quirk", nonnegative_quirk,
-      "official symmetric grid: a slice without negative weights keeps 0 as its lower end and loses its upper half");
-    v("trits", trits, "three values {min, 0, max} per slice instead of the scheme's levels (an option of the official code)");
+      "official symmetric grid: a slice without negative weights keeps 0 as its lower end and loses its "
+      "upper half");
+    v("trits", trits,
+      "three values {min, 0, max} per slice instead of the scheme's levels (an option of the official code)");
   }
 };
 
@@ -70,9 +78,11 @@ class GptqPass final : public Quantizer {
     return params_.true_sequential ? GramInputs::kSequential : GramInputs::kBlock;
   }
 
-  void quantize(std::span<LinearTask> linears, const at::Tensor& gram, const PassContext& context) const override {
+  void quantize(std::span<LinearTask> linears, const at::Tensor& gram,
+                const PassContext& context) const override {
     const Slices slices = slices_of(context.scheme);
-    const InverseFactor factor = factor_inverse(gram, factor_options(slices, context), linears.front().name, *context.lanes);
+    const InverseFactor factor =
+        factor_inverse(gram, factor_options(slices, context), linears.front().name, *context.lanes);
     FeedbackOptions options;
     options.block = params_.block;
     options.static_groups = params_.static_groups;
@@ -82,7 +92,8 @@ class GptqPass final : public Quantizer {
     options.dead = factor.dead;
     std::vector<FeedbackJob> jobs;
     for (LinearTask& task : linears) jobs.push_back({task.weight, &task.result});
-    quantize_with_feedback(jobs, factor.u, slices, grid_of(params_, context.scheme), options, *context.lanes, context.keep_codes);
+    quantize_with_feedback(jobs, factor.u, slices, grid_of(params_, context.scheme), options, *context.lanes,
+                           context.keep_codes);
     for (LinearTask& task : linears) describe(factor, task);
   }
 
@@ -104,7 +115,8 @@ class GptqPass final : public Quantizer {
     task.detail["damping"] = factor.damping;
     if (!factor.dead.empty()) task.detail["dead_columns"] = factor.dead.size();
     if (factor.attempts > 1) {
-      task.fallback = "damping raised to " + print_number(factor.damping) + " (attempt " + std::to_string(factor.attempts) + ")";
+      task.fallback = "damping raised to " + print_number(factor.damping) + " (attempt " +
+                      std::to_string(factor.attempts) + ")";
     }
   }
 

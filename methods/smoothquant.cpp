@@ -1,9 +1,9 @@
 // SmoothQuant: move activation outliers into the weights (Xiao et al., arXiv:2211.10438).
 // Kind: transform. Needs: absmax of the site inputs of the unquantized model.
-// s_j = a_j^alpha / w_j^(1-alpha) at every site that a norm produces: a_j = absmax of channel j, w_j = absmax of column j over
-// the linears that read it. s is divided out of the norm and multiplied into the columns.
-// Differs from the official code: powers in float32 whatever the storage type; a channel that is always zero keeps s = 1
-// instead of 1e-5.
+// s_j = a_j^alpha / w_j^(1-alpha) at every site that a norm produces: a_j = absmax of channel j, w_j = absmax
+// of column j over the linears that read it. s is divided out of the norm and multiplied into the columns.
+// Differs from the official code: powers in float32 whatever the storage type; a channel that is always zero
+// keeps s = 1 instead of 1e-5.
 #include <ATen/ATen.h>
 
 #include "harness/core/errors.h"
@@ -52,12 +52,14 @@ class SmoothQuantPass final : public Transform {
       for (const models::Role role : site.consumers) weights.push_back(view.block.linear(role).weight);
       const at::Tensor s = smoothing_scale(absmax, weights, params_.alpha);
       fold_scale(view, site, s);
-      detail[std::string(models::site_name(site.site))] = {{"scale_min", s.min().item<double>()}, {"scale_max", s.max().item<double>()}};
+      detail[std::string(models::site_name(site.site))] = {{"scale_min", s.min().item<double>()},
+                                                           {"scale_max", s.max().item<double>()}};
     }
     return detail;
   }
 
-  at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext&, Json& detail) const override {
+  at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext&,
+                             Json& detail) const override {
     const at::Tensor s = smoothing_scale(at::amax(x.abs(), 0), {weight}, params_.alpha);
     weight = (weight * s).contiguous();
     detail["smoothquant"] = {{"scale_min", s.min().item<double>()}, {"scale_max", s.max().item<double>()}};

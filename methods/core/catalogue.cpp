@@ -20,7 +20,9 @@ PassKind pass_kind_from(const std::string& name) {
 
 }  // namespace
 
-std::string_view pass_kind_name(PassKind kind) { return kind == PassKind::kTransform ? "transform" : "quantize"; }
+std::string_view pass_kind_name(PassKind kind) {
+  return kind == PassKind::kTransform ? "transform" : "quantize";
+}
 
 Json MethodInfo::json() const {
   Json parameters = Json::array();
@@ -59,8 +61,9 @@ const MethodInfo& find_method(const std::vector<MethodInfo>& catalogue, std::str
     names.push_back(info.name);
   }
   names.emplace_back("fp");
-  throw ConfigError(fmt::format("unknown method \"{}\".{} Known: {}. `qbench describe methods` says what they do.", name,
-                                did_you_mean(name, names), fmt::join(names, ", ")));
+  throw ConfigError(
+      fmt::format("unknown method \"{}\".{} Known: {}. `qbench describe methods` says what they do.", name,
+                  did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
 std::vector<MethodInfo> catalogue_from_json(std::string_view text) {

@@ -1,5 +1,6 @@
-// What is known about every method without running any: the planner, `describe` and the recipe parser read this. No torch.
-// The list itself comes from the methods' own source files (methods/core/registry.cpp) and is embedded at build time.
+// What is known about every method without running any: the planner, `describe` and the recipe parser read
+// this. No torch. The list itself comes from the methods' own source files (methods/core/registry.cpp) and is
+// embedded at build time.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,8 @@
 
 namespace qbench::methods {
 
-/// A transform changes the model without changing its function; a quantize pass puts the weights on the scheme's grid.
+/// A transform changes the model without changing its function; a quantize pass puts the weights on the
+/// scheme's grid.
 enum class PassKind { kTransform, kQuantize };
 
 struct MethodInfo {

@@ -14,7 +14,8 @@ struct PackSums {
   std::array<at::Tensor, models::kAllSites.size()> absmax, sum_abs;
 };
 
-PackSums look_at_block(const engine::Model& model, const engine::Block& block, at::Tensor& x, const engine::SequenceLengths& lengths) {
+PackSums look_at_block(const engine::Model& model, const engine::Block& block, at::Tensor& x,
+                       const engine::SequenceLengths& lengths) {
   PackSums sums;
   engine::BlockCursor cursor(model, block, x, lengths);
   for (; !cursor.done(); cursor.advance()) {
@@ -38,15 +39,17 @@ BlockStatistics merge(const std::vector<PackSums>& packs, int64_t tokens, const 
     merged[site].absmax = absmax.contiguous();
     merged[site].mean_abs = (sum / static_cast<double>(tokens)).to(at::kFloat).contiguous();
     if (!at::isfinite(merged[site].mean_abs).all().item<bool>()) {
-      throw NumericError(place + "." + std::string(models::site_name(models::kAllSites[site])) +
-                         ": the unquantized model produced values that are not finite on the calibration samples");
+      throw NumericError(
+          place + "." + std::string(models::site_name(models::kAllSites[site])) +
+          ": the unquantized model produced values that are not finite on the calibration samples");
     }
   }
   return merged;
 }
 
 std::string tensor_name(size_t block, size_t site, const char* kind) {
-  return "blocks." + std::to_string(block) + "." + std::string(models::site_name(models::kAllSites[site])) + "." + kind;
+  return "blocks." + std::to_string(block) + "." + std::string(models::site_name(models::kAllSites[site])) +
+         "." + kind;
 }
 
 std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
@@ -62,7 +65,8 @@ std::string metadata_value(const models::SafetensorsFile& file, const std::strin
   for (const auto& [name, value] : file.metadata()) {
     if (name == key) return value;
   }
-  throw DataError(file.path().string() + ": not a statistics file (no \"" + key + "\" in its metadata); delete it to gather them again");
+  throw DataError(file.path().string() + ": not a statistics file (no \"" + key +
+                  "\" in its metadata); delete it to gather them again");
 }
 
 }  // namespace
@@ -72,36 +76,45 @@ void FpStatistics::save(const std::filesystem::path& path, const std::string& id
   for (size_t b = 0; b < blocks.size(); ++b) {
     for (size_t s = 0; s < blocks[b].size(); ++s) {
       const SiteStatistics& statistics = blocks[b][s];
-      tensors.push_back({tensor_name(b, s, "absmax"), "F32", statistics.absmax.sizes().vec(), bytes_of(statistics.absmax)});
-      tensors.push_back({tensor_name(b, s, "mean_abs"), "F32", statistics.mean_abs.sizes().vec(), bytes_of(statistics.mean_abs)});
+      tensors.push_back(
+          {tensor_name(b, s, "absmax"), "F32", statistics.absmax.sizes().vec(), bytes_of(statistics.absmax)});
+      tensors.push_back({tensor_name(b, s, "mean_abs"), "F32", statistics.mean_abs.sizes().vec(),
+                         bytes_of(statistics.mean_abs)});
     }
   }
   models::write_safetensors(path, tensors,
-                            {{"identity", identity}, {"tokens", std::to_string(tokens)}, {"blocks", std::to_string(blocks.size())}});
+                            {{"identity", identity},
+                             {"tokens", std::to_string(tokens)},
+                             {"blocks", std::to_string(blocks.size())}});
 }
 
 FpStatistics FpStatistics::load(const std::filesystem::path& path, const std::string& identity) {
   const models::SafetensorsFile file(path);
   const std::string found = metadata_value(file, "identity");
   if (!identity.empty() && found != identity) {
-    throw DataError(path.string() + ": holds statistics of \"" + found + "\", expected \"" + identity + "\"; delete it to gather them again");
+    throw DataError(path.string() + ": holds statistics of \"" + found + "\", expected \"" + identity +
+                    "\"; delete it to gather them again");
   }
   FpStatistics statistics;
   try {
     statistics.tokens = std::stoll(metadata_value(file, "tokens"));
-    statistics.blocks.resize(std::min<size_t>(std::stoul(metadata_value(file, "blocks")), file.entries().size()));
+    statistics.blocks.resize(
+        std::min<size_t>(std::stoul(metadata_value(file, "blocks")), file.entries().size()));
   } catch (const std::logic_error&) {
-    throw DataError(path.string() + ": the numbers of tokens and blocks are not numbers; delete it to gather them again");
+    throw DataError(path.string() +
+                    ": the numbers of tokens and blocks are not numbers; delete it to gather them again");
   }
   for (size_t b = 0; b < statistics.blocks.size(); ++b) {
     for (size_t s = 0; s < statistics.blocks[b].size(); ++s) {
-      statistics.blocks[b][s] = {read_vector(file, tensor_name(b, s, "absmax")), read_vector(file, tensor_name(b, s, "mean_abs"))};
+      statistics.blocks[b][s] = {read_vector(file, tensor_name(b, s, "absmax")),
+                                 read_vector(file, tensor_name(b, s, "mean_abs"))};
     }
   }
   return statistics;
 }
 
-FpStatistics gather_fp_statistics(const engine::Model& model, const std::vector<std::vector<int32_t>>& samples, const Lanes& lanes,
+FpStatistics gather_fp_statistics(const engine::Model& model,
+                                  const std::vector<std::vector<int32_t>>& samples, const Lanes& lanes,
                                   const Progress& progress) {
   const std::vector<SamplePack> packs = pack_samples(samples);
   std::vector<at::Tensor> x(packs.size());
@@ -113,7 +126,8 @@ FpStatistics gather_fp_statistics(const engine::Model& model, const std::vector<
     if (progress) progress("statistics", layer, layers);
     const engine::Block& block = model.blocks[static_cast<size_t>(layer)];
     std::vector<PackSums> sums(packs.size());
-    lanes.run(packs.size(), [&](size_t p, int) { sums[p] = look_at_block(model, block, x[p], packs[p].lengths); });
+    lanes.run(packs.size(),
+              [&](size_t p, int) { sums[p] = look_at_block(model, block, x[p], packs[p].lengths); });
     statistics.blocks.push_back(merge(sums, statistics.tokens, "model.layers." + std::to_string(layer)));
   }
   return statistics;

@@ -26,23 +26,29 @@ at::Tensor read_tensor(const SafetensorsFile& file, const std::string& name) {
 at::Tensor read_inputs(const SafetensorsFile& file, const std::string& prefix) {
   if (file.find(prefix + "X") != nullptr) return read_tensor(file, prefix + "X");
   if (file.find(prefix + "X_code") == nullptr) return {};
-  const at::Tensor code = read_tensor(file, prefix + "X_code"), exponent = read_tensor(file, prefix + "X_exp");
+  const at::Tensor code = read_tensor(file, prefix + "X_code"),
+                   exponent = read_tensor(file, prefix + "X_exp");
   if (code.dim() == 0 || exponent.dim() != 1 || exponent.size(0) != code.size(-1)) {
-    throw DataError(file.path().string() + ": " + prefix + "X_exp must have one exponent per channel of " + prefix + "X_code");
+    throw DataError(file.path().string() + ": " + prefix + "X_exp must have one exponent per channel of " +
+                    prefix + "X_code");
   }
   return code * at::exp2(exponent);
 }
 
 void check_shapes(const LabProblem& problem, const std::filesystem::path& path) {
   const std::string place = path.string() + ": layer \"" + problem.layer + "\": ";
-  if (problem.w.dim() != 2 || problem.w.numel() == 0) throw DataError(place + "W must be [out, in] and not empty");
-  if (!at::isfinite(problem.w).all().item<bool>()) throw DataError(place + "W has values that are not finite");
+  if (problem.w.dim() != 2 || problem.w.numel() == 0)
+    throw DataError(place + "W must be [out, in] and not empty");
+  if (!at::isfinite(problem.w).all().item<bool>())
+    throw DataError(place + "W has values that are not finite");
   if (!problem.x.defined()) return;
   if (problem.x.size(1) != problem.w.size(1) || problem.x.size(0) == 0) {
-    throw DataError(place + "X has " + std::to_string(problem.x.size(1)) + " channels and W " + std::to_string(problem.w.size(1)) +
+    throw DataError(place + "X has " + std::to_string(problem.x.size(1)) + " channels and W " +
+                    std::to_string(problem.w.size(1)) +
                     " columns; X must be [tokens, in] or [sequences, tokens, in]");
   }
-  if (!at::isfinite(problem.x).all().item<bool>()) throw DataError(place + "X has values that are not finite");
+  if (!at::isfinite(problem.x).all().item<bool>())
+    throw DataError(place + "X has values that are not finite");
 }
 
 struct LabRun {
@@ -83,8 +89,8 @@ void run_passes(const LabProblem& problem, const Recipe& recipe, PassContext& co
 
 double frobenius(const at::Tensor& t) { return std::sqrt(t.to(at::kDouble).square().sum().item<double>()); }
 
-Json summarise(const LabProblem& problem, const Recipe& recipe, const Scheme& scheme, const LabRun& run, const at::Tensor& w_hat,
-               const Lanes& lanes) {
+Json summarise(const LabProblem& problem, const Recipe& recipe, const Scheme& scheme, const LabRun& run,
+               const at::Tensor& w_hat, const Lanes& lanes) {
   const at::Tensor d = (problem.w - w_hat).contiguous();
   Json summary = {{"layer", problem.layer},
                   {"recipe", recipe.canonical()},
@@ -110,9 +116,12 @@ Json summarise(const LabProblem& problem, const Recipe& recipe, const Scheme& sc
 
 std::string_view dtype_name(const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case at::kByte: return "U8";
-    case at::kInt: return "I32";
-    default: return "F32";
+    case at::kByte:
+      return "U8";
+    case at::kInt:
+      return "I32";
+    default:
+      return "F32";
   }
 }
 
@@ -134,16 +143,18 @@ LabProblem read_lab_problem(const std::filesystem::path& path, const std::string
   if (file.find(prefix + "W") == nullptr) {
     const std::vector<std::string> layers = lab_layers(path);
     std::string known;
-    for (const std::string& name : layers) known += (known.empty() ? "" : ", ") + (name.empty() ? std::string("(unnamed)") : name);
-    throw DataError(path.string() + ": no layer \"" + layer + "\" (a tensor \"" + prefix + "W\")." + did_you_mean(layer, layers) +
-                    " Known: " + (known.empty() ? "none" : known) + ".");
+    for (const std::string& name : layers)
+      known += (known.empty() ? "" : ", ") + (name.empty() ? std::string("(unnamed)") : name);
+    throw DataError(path.string() + ": no layer \"" + layer + "\" (a tensor \"" + prefix + "W\")." +
+                    did_you_mean(layer, layers) + " Known: " + (known.empty() ? "none" : known) + ".");
   }
   LabProblem problem;
   problem.layer = layer;
   problem.w = read_tensor(file, prefix + "W");
   at::Tensor x = read_inputs(file, prefix);
   if (x.defined()) {
-    if (x.dim() < 2 || x.dim() > 3) throw DataError(path.string() + ": " + prefix + "X must be [tokens, in] or [sequences, tokens, in]");
+    if (x.dim() < 2 || x.dim() > 3)
+      throw DataError(path.string() + ": " + prefix + "X must be [tokens, in] or [sequences, tokens, in]");
     problem.sequences = x.dim() == 3 ? x.size(0) : 1;
     problem.x = x.reshape({-1, x.size(-1)}).contiguous();
   }
@@ -161,7 +172,8 @@ const at::Tensor* LabResult::find(std::string_view name) const {
 LabResult run_lab(const LabProblem& problem, const Recipe& recipe, const Scheme& scheme, const Lanes& lanes,
                   const LabOptions& options) {
   if (recipe.baseline()) throw ConfigError("lab: the recipe fp does nothing; try rtn, gptq or awq");
-  if (!scheme.quantizes_weights()) throw ConfigError("lab: scheme " + scheme.print() + " leaves weights untouched; try w4a16g64");
+  if (!scheme.quantizes_weights())
+    throw ConfigError("lab: scheme " + scheme.print() + " leaves weights untouched; try w4a16g64");
   if (depends_on_calibration(recipe) && !problem.x.defined()) {
     throw ConfigError("lab: recipe " + recipe.canonical() + " needs inputs; add a tensor \"" +
                       (problem.layer.empty() ? "" : problem.layer + ".") + "X\" [tokens, in] to the file");
@@ -178,11 +190,13 @@ LabResult run_lab(const LabProblem& problem, const Recipe& recipe, const Scheme&
 
   LabResult result;
   const QuantizedWeight& quantized = run.task.result;
-  const at::Tensor w_hat = run.channel_scale.defined() ? (quantized.w_hat / run.channel_scale).contiguous() : quantized.w_hat;
+  const at::Tensor w_hat =
+      run.channel_scale.defined() ? (quantized.w_hat / run.channel_scale).contiguous() : quantized.w_hat;
   result.tensors.emplace_back("w_hat", w_hat);
   const std::pair<const char*, at::Tensor> extras[] = {
-      {"codes", quantized.codes}, {"scale", quantized.scale}, {"zero", quantized.zero},           {"offset", quantized.offset},
-      {"g_idx", quantized.g_idx}, {"perm", quantized.perm},   {"channel_scale", run.channel_scale}};
+      {"codes", quantized.codes},          {"scale", quantized.scale}, {"zero", quantized.zero},
+      {"offset", quantized.offset},        {"g_idx", quantized.g_idx}, {"perm", quantized.perm},
+      {"channel_scale", run.channel_scale}};
   for (const auto& [name, tensor] : extras) {
     if (tensor.defined()) result.tensors.emplace_back(name, tensor.contiguous());
   }
@@ -193,7 +207,9 @@ LabResult run_lab(const LabProblem& problem, const Recipe& recipe, const Scheme&
 void write_lab_result(const LabResult& result, const std::filesystem::path& path) {
   std::vector<models::SafetensorsTensor> tensors;
   for (const auto& [name, tensor] : result.tensors) {
-    tensors.push_back({name, std::string(dtype_name(tensor)), tensor.sizes().vec(),
+    tensors.push_back({name,
+                       std::string(dtype_name(tensor)),
+                       tensor.sizes().vec(),
                        {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
   models::write_safetensors(path, tensors, {{"summary", result.summary.dump()}});

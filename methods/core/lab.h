@@ -1,4 +1,5 @@
-// The microscope: one recipe on one linear, weights and inputs from a file. Backs `qbench lab` and the golden tests.
+// The microscope: one recipe on one linear, weights and inputs from a file. Backs `qbench lab` and the golden
+// tests.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,14 +24,17 @@ struct LabProblem {
 /// Layers of a file: the NAMEs for which "NAME.W" exists, or "W" alone as layer "".
 std::vector<std::string> lab_layers(const std::filesystem::path& path);
 
-/// Reads "NAME.W" [out, in] and "NAME.X" ([sequences, tokens, in] or [tokens, in]), or the inputs as int8 "NAME.X_code" times
-/// 2^"NAME.X_exp" [in]. @throws DataError (unknown layer with the nearest one, shapes that do not fit).
+/// Reads "NAME.W" [out, in] and "NAME.X" ([sequences, tokens, in] or [tokens, in]), or the inputs as int8
+/// "NAME.X_code" times 2^"NAME.X_exp" [in]. @throws DataError (unknown layer with the nearest one, shapes
+/// that do not fit).
 LabProblem read_lab_problem(const std::filesystem::path& path, const std::string& layer);
 
 struct LabResult {
-  /// w_hat [out, in] in the basis of the given weights; codes, scale, zero, offset, g_idx, perm, channel_scale where they exist.
+  /// w_hat [out, in] in the basis of the given weights; codes, scale, zero, offset, g_idx, perm,
+  /// channel_scale where they exist.
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  /// {layer, recipe, scheme, rows, columns, tokens, loss, weight_fro, weight_error, out_err, out_error, bits, fallback, detail}
+  /// {layer, recipe, scheme, rows, columns, tokens, loss, weight_fro, weight_error, out_err, out_error, bits,
+  /// fallback, detail}
   Json summary;
 
   const at::Tensor* find(std::string_view name) const;

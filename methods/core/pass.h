@@ -1,5 +1,6 @@
-// What a method implements: a Transform of a block, or a Quantizer of the linears of a site. Passes are stateless after
-// construction; the runner (runner.h) decides which tensors they see, times them and verifies what they did.
+// What a method implements: a Transform of a block, or a Quantizer of the linears of a site. Passes are
+// stateless after construction; the runner (runner.h) decides which tensors they see, times them and verifies
+// what they did.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,9 +25,9 @@ struct PassContext {
   Scheme scheme;
   const Lanes* lanes = nullptr;
   uint64_t seed = 0;
-  bool keep_codes = false;            ///< fill QuantizedWeight::codes and g_idx (lab, export)
-  std::optional<GridFamily> family;   ///< the grid that a transform before this pass searched with
-  std::vector<int64_t> given_order;   ///< lab and tests: processing order to use instead of the method's own
+  bool keep_codes = false;           ///< fill QuantizedWeight::codes and g_idx (lab, export)
+  std::optional<GridFamily> family;  ///< the grid that a transform before this pass searched with
+  std::vector<int64_t> given_order;  ///< lab and tests: processing order to use instead of the method's own
 };
 
 class Pass {
@@ -56,7 +57,8 @@ class Quantizer : public Pass {
   /// Quantizes linears that share one input.
   /// @param gram  [in, in] = (2 / sequences) X^T X of that input, or undefined for kNone.
   /// @throws NumericError naming the layer.
-  virtual void quantize(std::span<LinearTask> linears, const at::Tensor& gram, const PassContext& context) const = 0;
+  virtual void quantize(std::span<LinearTask> linears, const at::Tensor& gram,
+                        const PassContext& context) const = 0;
 };
 
 /// Per-channel statistics of a site's tensor over all calibration tokens of the unquantized model.
@@ -66,12 +68,15 @@ struct SiteStatistics {
 };
 using BlockStatistics = std::array<SiteStatistics, models::kAllSites.size()>;
 
-/// A block under transformation, with what was seen of it in full precision. Folding a scale keeps all of it consistent.
+/// A block under transformation, with what was seen of it in full precision. Folding a scale keeps all of it
+/// consistent.
 struct BlockView {
   const engine::Model& model;
   engine::Block& block;
-  BlockStatistics statistics;  ///< of this block's sites; tensors undefined when the pass did not ask for them
-  /// Site inputs of the search samples, one [tokens, channels] tensor per pack; empty when the pass did not ask for them.
+  BlockStatistics
+      statistics;  ///< of this block's sites; tensors undefined when the pass did not ask for them
+  /// Site inputs of the search samples, one [tokens, channels] tensor per pack; empty when the pass did not
+  /// ask for them.
   std::array<std::vector<at::Tensor>, models::kAllSites.size()> inputs;
   std::vector<engine::SequenceLengths> lengths;  ///< of each pack
 
@@ -87,9 +92,12 @@ class Transform : public Pass {
   virtual std::optional<int64_t> search_tokens() const { return std::nullopt; }
   /// Changes the block without changing its function. @return facts for the ledger.
   virtual Json apply(BlockView& view, const PassContext& context) const = 0;
-  /// The same on one linear alone, as if its producer could take any scale (lab). `weight` [out, in] is replaced.
-  /// @param x  [tokens, in] inputs. @return s [in]: the columns were multiplied by s, the inputs are to be divided by it.
-  virtual at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext& context, Json& detail) const = 0;
+  /// The same on one linear alone, as if its producer could take any scale (lab). `weight` [out, in] is
+  /// replaced.
+  /// @param x  [tokens, in] inputs. @return s [in]: the columns were multiplied by s, the inputs are to be
+  /// divided by it.
+  virtual at::Tensor apply_to_linear(at::Tensor& weight, const at::Tensor& x, const PassContext& context,
+                                     Json& detail) const = 0;
 };
 
 /// The slices that the scheme cuts a weight into.

@@ -40,13 +40,17 @@ std::vector<std::string> order_problems(const Recipe& recipe) {
   const std::string* quantizer = nullptr;
   for (const MethodInfo& info : recipe.methods) {
     if (quantizer != nullptr) {
-      problems.push_back(info.kind == PassKind::kQuantize
-                             ? fmt::format("{} and {} both quantize; a recipe has one quantize pass, at its end", *quantizer, info.name)
-                             : fmt::format("{} is a transform and must come before {}, which quantizes", info.name, *quantizer));
+      problems.push_back(
+          info.kind == PassKind::kQuantize
+              ? fmt::format("{} and {} both quantize; a recipe has one quantize pass, at its end", *quantizer,
+                            info.name)
+              : fmt::format("{} is a transform and must come before {}, which quantizes", info.name,
+                            *quantizer));
     }
     if (info.kind == PassKind::kQuantize) quantizer = &info.name;
   }
-  if (!recipe.methods.empty() && quantizer == nullptr) problems.push_back("no pass quantizes; end the recipe with rtn or gptq");
+  if (!recipe.methods.empty() && quantizer == nullptr)
+    problems.push_back("no pass quantizes; end the recipe with rtn or gptq");
   return problems;
 }
 
@@ -74,10 +78,13 @@ Recipe parse_recipe(std::string_view text, const std::vector<MethodInfo>& catalo
   if (parts.size() == 1 && parts.front() == "fp") return recipe;
   for (const std::string& part : parts) {
     if (part.empty()) {
-      throw ConfigError(fmt::format("recipe \"{}\": an empty pass; write passes separated by |, as in smoothquant(alpha=0.8)|gptq", text));
+      throw ConfigError(fmt::format(
+          "recipe \"{}\": an empty pass; write passes separated by |, as in smoothquant(alpha=0.8)|gptq",
+          text));
     }
     const Call call = parse_call(part, "recipe pass");
-    if (call.name == "fp") throw ConfigError(fmt::format("recipe \"{}\": fp is the baseline and stands alone", text));
+    if (call.name == "fp")
+      throw ConfigError(fmt::format("recipe \"{}\": fp is the baseline and stands alone", text));
     append_pass(recipe, call, catalogue);
   }
   if (!has_quantizer(recipe)) append_pass(recipe, Call{std::string(kImplicitQuantizer), {}}, catalogue);
@@ -88,7 +95,8 @@ Recipe parse_recipe(std::string_view text, const std::vector<MethodInfo>& catalo
 }
 
 bool needs_calibration(const Recipe& recipe) {
-  return std::any_of(recipe.methods.begin(), recipe.methods.end(), [](const MethodInfo& info) { return info.needs_calibration; });
+  return std::any_of(recipe.methods.begin(), recipe.methods.end(),
+                     [](const MethodInfo& info) { return info.needs_calibration; });
 }
 
 bool needs_fp_statistics(const Recipe& recipe) {
@@ -97,7 +105,8 @@ bool needs_fp_statistics(const Recipe& recipe) {
 }
 
 bool seed_matters(const Recipe& recipe) {
-  return std::any_of(recipe.methods.begin(), recipe.methods.end(), [](const MethodInfo& info) { return info.uses_seed; });
+  return std::any_of(recipe.methods.begin(), recipe.methods.end(),
+                     [](const MethodInfo& info) { return info.uses_seed; });
 }
 
 }  // namespace qbench::methods

@@ -25,7 +25,9 @@ constexpr size_t kGramWave = 4;
 class Stopwatch {
  public:
   explicit Stopwatch(double& seconds) : seconds_(seconds) {}
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  ~Stopwatch() {
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
 
  private:
   double& seconds_;
@@ -38,7 +40,8 @@ struct Stream {
   std::vector<at::Tensor> x;  ///< [tokens, hidden] per pack: input of the next block
   int64_t sequences = 0;
 
-  void start(const engine::Model& model, const std::vector<std::vector<int32_t>>& samples, const Lanes& lanes) {
+  void start(const engine::Model& model, const std::vector<std::vector<int32_t>>& samples,
+             const Lanes& lanes) {
     packs = pack_samples(samples);
     sequences = static_cast<int64_t>(samples.size());
     x.resize(packs.size());
@@ -55,8 +58,9 @@ struct NamedTransform {
 
 class Runner {
  public:
-  Runner(engine::Model& model, const Recipe& recipe, const Scheme& scheme, const std::vector<std::vector<int32_t>>& samples,
-         const FpStatistics* statistics, uint64_t seed, const Lanes& lanes, const Progress& progress)
+  Runner(engine::Model& model, const Recipe& recipe, const Scheme& scheme,
+         const std::vector<std::vector<int32_t>>& samples, const FpStatistics* statistics, uint64_t seed,
+         const Lanes& lanes, const Progress& progress)
       : model_(model), statistics_(statistics), lanes_(lanes), progress_(progress) {
     context_.scheme = scheme;
     context_.lanes = &lanes;
@@ -89,7 +93,8 @@ class Runner {
 
  private:
   void check_inputs(const Recipe& recipe, const std::vector<std::vector<int32_t>>& samples) const {
-    const auto problems = legality_problems(recipe, context_.scheme, model_.architecture(), !samples.empty() || statistics_ != nullptr);
+    const auto problems = legality_problems(recipe, context_.scheme, model_.architecture(),
+                                            !samples.empty() || statistics_ != nullptr);
     if (!problems.empty()) {
       std::string text;
       for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
@@ -98,9 +103,11 @@ class Runner {
     if (needs_calibration(recipe) && samples.empty()) {
       throw ConfigError("recipe " + recipe.canonical() + " needs calibration samples and none were given");
     }
-    if (needs_fp_statistics(recipe) && (statistics_ == nullptr || statistics_->blocks.size() != model_.blocks.size())) {
-      throw ConfigError("recipe " + recipe.canonical() + " needs the statistics of this model's " + std::to_string(model_.blocks.size()) +
-                        " blocks, found " + (statistics_ == nullptr ? "none" : std::to_string(statistics_->blocks.size())));
+    if (needs_fp_statistics(recipe) &&
+        (statistics_ == nullptr || statistics_->blocks.size() != model_.blocks.size())) {
+      throw ConfigError("recipe " + recipe.canonical() + " needs the statistics of this model's " +
+                        std::to_string(model_.blocks.size()) + " blocks, found " +
+                        (statistics_ == nullptr ? "none" : std::to_string(statistics_->blocks.size())));
     }
   }
 
@@ -128,7 +135,8 @@ class Runner {
       search = !search ? *wanted : (*search == 0 || *wanted == 0 ? 0 : std::max(*search, *wanted));
     }
     if (search) fp_.start(model_, spaced_samples(samples, *search), lanes_);
-    if (context_.scheme.quantizes_weights() && quantizer_->gram_inputs() != GramInputs::kNone) quantized_.start(model_, samples, lanes_);
+    if (context_.scheme.quantizes_weights() && quantizer_->gram_inputs() != GramInputs::kNone)
+      quantized_.start(model_, samples, lanes_);
   }
 
   /// The block's site inputs in full precision; also moves the full-precision stream on.
@@ -153,14 +161,17 @@ class Runner {
       const Stopwatch watch(transform_seconds_[t]);
       transform_detail_[transforms_[t].name] = transforms_[t].transform->apply(view, context_);
     }
-    for (const engine::Linear& linear : block.linears) check_finite(linear.name, linear.weight, transforms_.back().name);
+    for (const engine::Linear& linear : block.linears)
+      check_finite(linear.name, linear.weight, transforms_.back().name);
   }
 
   static void check_finite(const std::string& name, const at::Tensor& weight, const std::string& pass) {
     if (at::isfinite(weight).all().item<bool>()) return;
     const at::Tensor bad = at::isfinite(weight).logical_not().nonzero();
-    throw NumericError(name + ": " + pass + " produced " + std::to_string(bad.size(0)) + " weights that are not finite, the first at row " +
-                       std::to_string(bad[0][0].item<int64_t>()) + ", column " + std::to_string(bad[0][1].item<int64_t>()));
+    throw NumericError(name + ": " + pass + " produced " + std::to_string(bad.size(0)) +
+                       " weights that are not finite, the first at row " +
+                       std::to_string(bad[0][0].item<int64_t>()) + ", column " +
+                       std::to_string(bad[0][1].item<int64_t>()));
   }
 
   void quantize_block(Block& block, bool last) {
@@ -176,7 +187,8 @@ class Runner {
       walk(block, block, last);
       return;
     }
-    // Inputs of the unquantized block: walk a copy, quantize the original, then run it for the next block's inputs.
+    // Inputs of the unquantized block: walk a copy, quantize the original, then run it for the next block's
+    // inputs.
     const Block before = block;
     const std::vector<at::Tensor> inputs = quantized_.x;
     walk(before, block, true);
@@ -187,7 +199,8 @@ class Runner {
     });
   }
 
-  /// Walks `read` site by site and quantizes the linears of `write` behind it (the same block for "true sequential").
+  /// Walks `read` site by site and quantizes the linears of `write` behind it (the same block for "true
+  /// sequential").
   void walk(const Block& read, Block& write, bool drop_output) {
     std::vector<std::optional<BlockCursor>> cursors(quantized_.packs.size());
     {
@@ -202,7 +215,8 @@ class Runner {
       const Stopwatch watch(forward_seconds_);
       lanes_.run(cursors.size(), [&](size_t p, int) { cursors[p]->advance(); });
     }
-    for (size_t p = 0; p < cursors.size(); ++p) quantized_.x[p] = cursors[p]->done() ? cursors[p]->output() : at::Tensor();
+    for (size_t p = 0; p < cursors.size(); ++p)
+      quantized_.x[p] = cursors[p]->done() ? cursors[p]->output() : at::Tensor();
   }
 
   at::Tensor gram_of(const std::vector<std::optional<BlockCursor>>& cursors) {
@@ -210,7 +224,8 @@ class Runner {
     GramAccumulator gram(cursors.front()->input().size(1));
     for (size_t begin = 0; begin < cursors.size(); begin += kGramWave) {
       std::vector<at::Tensor> wave;
-      for (size_t p = begin; p < std::min(begin + kGramWave, cursors.size()); ++p) wave.push_back(cursors[p]->input());
+      for (size_t p = begin; p < std::min(begin + kGramWave, cursors.size()); ++p)
+        wave.push_back(cursors[p]->input());
       gram.add(wave, lanes_);
     }
     return gram.finish(2.0 / static_cast<double>(quantized_.sequences));
@@ -229,7 +244,8 @@ class Runner {
     }
     const size_t first = result_.layers.size();
     result_.layers.resize(first + tasks.size());
-    lanes_.run(tasks.size(), [&](size_t t, int) { result_.layers[first + t] = report(tasks[t], gram, write.index); });
+    lanes_.run(tasks.size(),
+               [&](size_t t, int) { result_.layers[first + t] = report(tasks[t], gram, write.index); });
     for (size_t t = 0; t < tasks.size(); ++t) write.linear(site.consumers[t]).weight = tasks[t].result.w_hat;
   }
 
@@ -243,7 +259,8 @@ class Runner {
       report.parameters = linear.weight.numel();
       report.bits = count_bits({linear.weight.size(0), linear.weight.size(1), 16, 0, true, false, 0});
       report.changed = false;
-      report.sha256 = sha256_hex({static_cast<const char*>(linear.weight.const_data_ptr()), linear.weight.nbytes()});
+      report.sha256 =
+          sha256_hex({static_cast<const char*>(linear.weight.const_data_ptr()), linear.weight.nbytes()});
       report.detail = transform_detail_;
       result_.layers.push_back(std::move(report));
     }
@@ -278,7 +295,8 @@ class Runner {
   }
 
   QuantizeResult finish() {
-    for (size_t t = 0; t < transforms_.size(); ++t) result_.seconds.emplace_back(transforms_[t].name, transform_seconds_[t]);
+    for (size_t t = 0; t < transforms_.size(); ++t)
+      result_.seconds.emplace_back(transforms_[t].name, transform_seconds_[t]);
     result_.seconds.emplace_back(quantizer_name_, quantizer_seconds_);
     if (forward_seconds_ > 0) result_.seconds.emplace_back("forward", forward_seconds_);
     if (gram_seconds_ > 0) result_.seconds.emplace_back("gram", gram_seconds_);
@@ -314,8 +332,16 @@ class Runner {
 }  // namespace
 
 Json LayerReport::json() const {
-  Json out = {{"name", name},   {"layer", layer},       {"parameters", parameters}, {"bits", bits.json()}, {"weight_error", weight_error},
-              {"loss", loss},   {"fallback", fallback}, {"changed", changed},       {"sha256", sha256},    {"detail", detail}};
+  Json out = {{"name", name},
+              {"layer", layer},
+              {"parameters", parameters},
+              {"bits", bits.json()},
+              {"weight_error", weight_error},
+              {"loss", loss},
+              {"fallback", fallback},
+              {"changed", changed},
+              {"sha256", sha256},
+              {"detail", detail}};
   out["output_error"] = output_error ? Json(*output_error) : Json();
   return out;
 }
@@ -325,14 +351,20 @@ Json QuantizeResult::json() const {
   for (const LayerReport& layer : layers) list.push_back(layer.json());
   Json times = Json::object();
   for (const auto& [name, value] : seconds) times[name] = value;
-  return {{"layers", list}, {"seconds", times}, {"artifact_hash", artifact_hash}, {"nominal_bits", nominal_bits}, {"effective_bits", effective_bits}};
+  return {{"layers", list},
+          {"seconds", times},
+          {"artifact_hash", artifact_hash},
+          {"nominal_bits", nominal_bits},
+          {"effective_bits", effective_bits}};
 }
 
 QuantizeResult quantize_model(engine::Model& model, const Recipe& recipe, const Scheme& scheme,
-                              const std::vector<std::vector<int32_t>>& samples, const FpStatistics* statistics, uint64_t seed,
-                              const Lanes& lanes, const Progress& progress) {
+                              const std::vector<std::vector<int32_t>>& samples,
+                              const FpStatistics* statistics, uint64_t seed, const Lanes& lanes,
+                              const Progress& progress) {
   if (recipe.baseline()) {
-    if (const auto problems = legality_problems(recipe, scheme, model.architecture(), true); !problems.empty()) {
+    if (const auto problems = legality_problems(recipe, scheme, model.architecture(), true);
+        !problems.empty()) {
       throw ConfigError(problems.front());
     }
     QuantizeResult result;
@@ -359,7 +391,8 @@ std::string artifact_hash(const engine::Model& model, const Lanes& lanes) {
     add("attention_norm", block.attention_norm.weight);
     add("mlp_norm", block.mlp_norm.weight);
     for (const engine::ActivationQuantizer& q : block.activation) {
-      hasher.field(std::to_string(q.enabled() ? q.bits : 16) + (q.per_token ? "t" : "s") + (q.symmetric ? "s" : "a"));
+      hasher.field(std::to_string(q.enabled() ? q.bits : 16) + (q.per_token ? "t" : "s") +
+                   (q.symmetric ? "s" : "a"));
     }
     hashes[b] = hasher.hex();
   });

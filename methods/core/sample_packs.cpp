@@ -8,7 +8,8 @@ std::vector<SamplePack> pack_samples(std::span<const std::vector<int32_t>> sampl
   if (samples.empty()) throw DataError("the calibration set has no samples; draw at least one");
   std::vector<SamplePack> packs(1);
   for (size_t i = 0; i < samples.size(); ++i) {
-    if (samples[i].empty()) throw DataError("calibration sample " + std::to_string(i) + " is empty; every sample needs tokens");
+    if (samples[i].empty())
+      throw DataError("calibration sample " + std::to_string(i) + " is empty; every sample needs tokens");
     const auto length = static_cast<int64_t>(samples[i].size());
     const auto filled = static_cast<int64_t>(packs.back().ids.size());
     if (filled > 0 && filled + length > pack_tokens) packs.emplace_back();
@@ -19,7 +20,8 @@ std::vector<SamplePack> pack_samples(std::span<const std::vector<int32_t>> sampl
   return packs;
 }
 
-std::vector<std::vector<int32_t>> spaced_samples(const std::vector<std::vector<int32_t>>& samples, int64_t tokens) {
+std::vector<std::vector<int32_t>> spaced_samples(const std::vector<std::vector<int32_t>>& samples,
+                                                 int64_t tokens) {
   if (tokens <= 0) return samples;
   int64_t total = 0;
   for (const auto& sample : samples) total += static_cast<int64_t>(sample.size());

@@ -13,7 +13,8 @@ namespace qbench::methods {
 namespace {
 
 constexpr std::string_view kGrammar =
-    "Write w<bits>a<bits>, then g<columns> for groups or -tensor for one scale, then -asym for an asymmetric grid: "
+    "Write w<bits>a<bits>, then g<columns> for groups or -tensor for one scale, then -asym for an asymmetric "
+    "grid: "
     "w4a16g64, w4a16g32-asym, w3a16, w8a8, w8a8-tensor, or fp";
 constexpr int64_t kMaxGroup = 1 << 20;
 
@@ -36,7 +37,8 @@ class SchemeParser {
     if (whole_ == "fp") return scheme;
     if (!eat("w")) fail("expected it to begin with w<bits>");
     scheme.weight_bits = legal(number("weight bits"), legal_weight_bits(), "weight bits");
-    if (eat("a")) scheme.activation_bits = legal(number("activation bits"), legal_activation_bits(), "activation bits");
+    if (eat("a"))
+      scheme.activation_bits = legal(number("activation bits"), legal_activation_bits(), "activation bits");
     if (eat("g")) group(scheme);
     suffixes(scheme);
     check(scheme);
@@ -64,14 +66,15 @@ class SchemeParser {
     const int64_t nearest = *std::min_element(values.begin(), values.end(), [&](int64_t a, int64_t b) {
       return std::abs(a - bounded) < std::abs(b - bounded);
     });
-    fail(fmt::format("{} {} is not one of {}; the nearest is {}", value, what, fmt::join(values, ", "), nearest));
+    fail(fmt::format("{} {} is not one of {}; the nearest is {}", value, what, fmt::join(values, ", "),
+                     nearest));
   }
 
   void group(Scheme& scheme) {
     scheme.group = number("columns per group");
     if (scheme.group < 1 || scheme.group > kMaxGroup) {
-      fail(fmt::format("a group has 1 to {} columns, found {}; drop the g for one scale per output channel", kMaxGroup,
-                       scheme.group));
+      fail(fmt::format("a group has 1 to {} columns, found {}; drop the g for one scale per output channel",
+                       kMaxGroup, scheme.group));
     }
     scheme.granularity = Granularity::kGroup;
   }
@@ -80,7 +83,8 @@ class SchemeParser {
     bool symmetry_given = false;
     while (!rest_.empty()) {
       if (eat("-tensor")) {
-        if (scheme.granularity != Granularity::kChannel) fail("-tensor excludes groups and may be given once");
+        if (scheme.granularity != Granularity::kChannel)
+          fail("-tensor excludes groups and may be given once");
         scheme.granularity = Granularity::kTensor;
       } else if (!symmetry_given && (eat("-asym") || rest_ == "-sym")) {
         symmetry_given = true;
@@ -113,9 +117,12 @@ class SchemeParser {
 
 std::string_view granularity_name(Granularity granularity) {
   switch (granularity) {
-    case Granularity::kTensor: return "tensor";
-    case Granularity::kChannel: return "channel";
-    case Granularity::kGroup: return "group";
+    case Granularity::kTensor:
+      return "tensor";
+    case Granularity::kChannel:
+      return "channel";
+    case Granularity::kGroup:
+      return "group";
   }
   return "";
 }
@@ -130,12 +137,8 @@ std::string Scheme::print() const {
 }
 
 Json Scheme::json() const {
-  return {{"scheme", print()},
-          {"weight_bits", weight_bits},
-          {"granularity", granularity_name(granularity)},
-          {"group", group},
-          {"symmetric", symmetric},
-          {"activation_bits", activation_bits}};
+  return {{"scheme", print()}, {"weight_bits", weight_bits}, {"granularity", granularity_name(granularity)},
+          {"group", group},    {"symmetric", symmetric},     {"activation_bits", activation_bits}};
 }
 
 Scheme parse_scheme(std::string_view text) { return SchemeParser(text).parse(); }

@@ -13,9 +13,9 @@ namespace qbench::methods {
 /// The slice of a weight matrix that shares one scale.
 enum class Granularity { kTensor, kChannel, kGroup };
 
-/// w<bits>[a<bits>][g<columns>|-tensor][-asym]. Weights: 2-8 bits or 16 (untouched), one scale per output channel unless a
-/// group of input columns or "-tensor" is given, symmetric unless "-asym". Activations: 16, or 8 or 4 bits, symmetric,
-/// dynamic, one scale per token.
+/// w<bits>[a<bits>][g<columns>|-tensor][-asym]. Weights: 2-8 bits or 16 (untouched), one scale per output
+/// channel unless a group of input columns or "-tensor" is given, symmetric unless "-asym". Activations: 16,
+/// or 8 or 4 bits, symmetric, dynamic, one scale per token.
 struct Scheme {
   int64_t weight_bits = 16;
   Granularity granularity = Granularity::kChannel;
@@ -28,7 +28,9 @@ struct Scheme {
   bool quantizes_weights() const { return weight_bits < 16; }
   bool quantizes_activations() const { return activation_bits < 16; }
   /// Columns that share a scale in a row of `in_features` columns.
-  int64_t group_columns(int64_t in_features) const { return granularity == Granularity::kGroup ? group : in_features; }
+  int64_t group_columns(int64_t in_features) const {
+    return granularity == Granularity::kGroup ? group : in_features;
+  }
 
   /// Canonical text; parse_scheme(print()) == *this and print(parse_scheme(s)) is the one spelling of s.
   std::string print() const;

@@ -49,7 +49,8 @@ struct SliceFit {
     if (spec.trits) return hi;
     const auto top = static_cast<float>(spec.top_code());
     if (spec.family == GridFamily::kGptq) return (hi - lo) / top;
-    if (spec.symmetric) return std::max(hi, kAwqFloor) / static_cast<float>((int64_t{1} << (spec.bits - 1)) - 1);
+    if (spec.symmetric)
+      return std::max(hi, kAwqFloor) / static_cast<float>((int64_t{1} << (spec.bits - 1)) - 1);
     return std::max(hi - lo, kAwqFloor) / top;
   }
 
@@ -67,11 +68,10 @@ inline __attribute__((always_inline)) float code_of(float w, float s, float z, f
   return std::min(std::max(q, 0.0F), top);
 }
 
-inline __attribute__((always_inline)) float value_of(float code, float s, float z) {
-  return s * (code - z);
-}
+inline __attribute__((always_inline)) float value_of(float code, float s, float z) { return s * (code - z); }
 
-QB_SIMD void minmax_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, float* lo, float* hi) {
+QB_SIMD void minmax_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, float* lo,
+                         float* hi) {
   for (int64_t r = 0; r < rows; ++r) lo[r] = hi[r] = tile[r];
   for (int64_t c = 1; c < cols; ++c) {
     const float* column = tile + c * stride;
@@ -94,8 +94,8 @@ float lp_error(const float* slice, int64_t cols, int64_t stride, float s, float 
 }
 
 /// Keeps the shrunk range with the strictly smallest error; the first candidate is the full range.
-void search_range(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec, float& scale,
-                  float& zero) {
+void search_range(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec,
+                  float& scale, float& zero) {
   float best = std::numeric_limits<float>::infinity();
   const auto candidates = static_cast<int64_t>(spec.mse_shrink * static_cast<double>(spec.mse_steps));
   for (int64_t i = 0; i < candidates; ++i) {
@@ -132,11 +132,14 @@ float real_scale(float lo, float hi, const GridSpec& spec) {
   return hi > lo ? (hi - lo) / static_cast<float>(spec.top_code()) : 1.0F;
 }
 
-/// kAuto: does the slice lie on a grid of this many levels with a real zero? Tries the float32 step and its float16
-/// neighbour, the precision in which files store it. Two-valued slices fit any range and prove nothing.
-bool find_own_grid(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec, float& scale) {
+/// kAuto: does the slice lie on a grid of this many levels with a real zero? Tries the float32 step and its
+/// float16 neighbour, the precision in which files store it. Two-valued slices fit any range and prove
+/// nothing.
+bool find_own_grid(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec,
+                   float& scale) {
   bool third_value = false;
-  for (int64_t c = 0; c < cols && !third_value; ++c) third_value = slice[c * stride] != lo && slice[c * stride] != hi;
+  for (int64_t c = 0; c < cols && !third_value; ++c)
+    third_value = slice[c * stride] != lo && slice[c * stride] != hi;
   if (!third_value) return false;
   const auto top = static_cast<float>(spec.top_code());
   for (const float s : {real_scale(lo, hi, spec), nearest_half(real_scale(lo, hi, spec))}) {
@@ -148,8 +151,8 @@ bool find_own_grid(const float* slice, int64_t cols, int64_t stride, float lo, f
   return false;
 }
 
-void apply_zero_kind(const float* slice, int64_t cols, int64_t stride, float lo, float hi, const GridSpec& spec, int64_t row,
-                     GridParams out) {
+void apply_zero_kind(const float* slice, int64_t cols, int64_t stride, float lo, float hi,
+                     const GridSpec& spec, int64_t row, GridParams out) {
   if (out.offset == nullptr) return;
   out.offset[row] = std::numeric_limits<float>::quiet_NaN();
   if (spec.symmetric || spec.trits || spec.zero == ZeroKind::kInteger) return;
@@ -164,7 +167,8 @@ void apply_zero_kind(const float* slice, int64_t cols, int64_t stride, float lo,
   out.offset[row] = lo;
 }
 
-void fit_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out) {
+void fit_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec,
+              GridParams out) {
   std::vector<float> lo(static_cast<size_t>(rows)), hi(static_cast<size_t>(rows));
   minmax_rows(tile, cols, stride, rows, lo.data(), hi.data());
   for (int64_t r = 0; r < rows; ++r) {
@@ -179,8 +183,8 @@ void fit_rows(const float* tile, int64_t cols, int64_t stride, int64_t rows, con
   }
 }
 
-QB_SIMD void round_integer(const float* w, int64_t rows, float top, const float* scale, const float* zero, float* w_hat,
-                           uint8_t* codes) {
+QB_SIMD void round_integer(const float* w, int64_t rows, float top, const float* scale, const float* zero,
+                           float* w_hat, uint8_t* codes) {
   for (int64_t r = 0; r < rows; ++r) {
     const float code = code_of(w[r], scale[r], zero[r], top);
     w_hat[r] = value_of(code, scale[r], zero[r]);
@@ -189,8 +193,8 @@ QB_SIMD void round_integer(const float* w, int64_t rows, float top, const float*
 }
 
 /// Rows with integer and with real zero points side by side. `w` and `w_hat` may be the same column.
-QB_SIMD void round_mixed(const float* w, int64_t rows, float top, const float* scale, const float* zero, const float* offset,
-                         float* w_hat, uint8_t* codes) {
+QB_SIMD void round_mixed(const float* w, int64_t rows, float top, const float* scale, const float* zero,
+                         const float* offset, float* w_hat, uint8_t* codes) {
   for (int64_t r = 0; r < rows; ++r) {
     const bool real = offset[r] == offset[r];  // not NaN
     const float s = scale[r];
@@ -210,20 +214,62 @@ void round_trits(const float* w, int64_t rows, const GridParams& grid, float* w_
   }
 }
 
+/// Smallest and largest of a row, sixteen partial results at a time; minimum and maximum do not depend on the
+/// order.
+QB_SIMD void minmax_row(const float* w, int64_t count, float* out_lo, float* out_hi) {
+  constexpr int64_t kWide = 16;
+  float lo[kWide], hi[kWide];
+  for (int64_t k = 0; k < kWide; ++k) lo[k] = hi[k] = w[0];
+  int64_t c = 0;
+  for (; c + kWide <= count; c += kWide) {
+    for (int64_t k = 0; k < kWide; ++k) {
+      lo[k] = w[c + k] < lo[k] ? w[c + k] : lo[k];
+      hi[k] = w[c + k] > hi[k] ? w[c + k] : hi[k];
+    }
+  }
+  for (; c < count; ++c) {
+    lo[0] = std::min(lo[0], w[c]);
+    hi[0] = std::max(hi[0], w[c]);
+  }
+  *out_lo = *std::min_element(lo, lo + kWide);
+  *out_hi = *std::max_element(hi, hi + kWide);
+}
+
+QB_SIMD void round_row(const float* w, int64_t count, float top, float s, float z, float* w_hat) {
+  for (int64_t c = 0; c < count; ++c) w_hat[c] = value_of(code_of(w[c], s, z, top), s, z);
+}
+
 constexpr int64_t kMaxRows = 256;
 
 }  // namespace
 
-void fit_grid(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec, GridParams out) {
+void fit_grid(const float* tile, int64_t cols, int64_t stride, int64_t rows, const GridSpec& spec,
+              GridParams out) {
   fit_rows(tile, cols, stride, rows, spec, out);
 }
 
-void round_column(const float* w, int64_t rows, const GridSpec& spec, const GridParams& grid, float* w_hat, uint8_t* codes) {
+bool has_row_kernel(const GridSpec& spec) {
+  return !spec.mse && !spec.trits && (spec.symmetric || spec.zero == ZeroKind::kInteger);
+}
+
+void round_row_slice(const float* w, int64_t count, const GridSpec& spec, float* scale, float* zero,
+                     float* w_hat) {
+  float lo = 0, hi = 0;
+  minmax_row(w, count, &lo, &hi);
+  SliceFit::range(lo, hi, spec, lo, hi);
+  *scale = SliceFit::scale(lo, hi, spec);
+  *zero = SliceFit::zero(lo, *scale, spec);
+  round_row(w, count, static_cast<float>(spec.top_code()), *scale, *zero, w_hat);
+}
+
+void round_column(const float* w, int64_t rows, const GridSpec& spec, const GridParams& grid, float* w_hat,
+                  uint8_t* codes) {
   const auto top = static_cast<float>(spec.top_code());
   uint8_t scratch[kMaxRows];
   for (int64_t begin = 0; begin < rows; begin += kMaxRows) {
     const int64_t n = std::min(kMaxRows, rows - begin);
-    const GridParams part{grid.scale + begin, grid.zero + begin, grid.offset == nullptr ? nullptr : grid.offset + begin};
+    const GridParams part{grid.scale + begin, grid.zero + begin,
+                          grid.offset == nullptr ? nullptr : grid.offset + begin};
     uint8_t* part_codes = codes == nullptr ? scratch : codes + begin;
     if (spec.trits) {
       round_trits(w + begin, n, part, w_hat + begin, part_codes);

@@ -16,7 +16,9 @@ struct BitLedger {
 
   double nominal() const { return parameters == 0 ? 0 : payload_bits / static_cast<double>(parameters); }
   double effective() const {
-    return parameters == 0 ? 0 : (payload_bits + scale_bits + zero_bits + index_bits) / static_cast<double>(parameters);
+    return parameters == 0
+               ? 0
+               : (payload_bits + scale_bits + zero_bits + index_bits) / static_cast<double>(parameters);
   }
   Json json() const;
 };
@@ -24,7 +26,7 @@ struct BitLedger {
 struct LedgerInput {
   int64_t rows = 0, columns = 0;
   int64_t bits = 16;
-  int64_t slices = 0;          ///< scales stored
+  int64_t slices = 0;  ///< scales stored
   bool symmetric = true;
   bool real_zero = false;      ///< some slice has a real zero point
   int64_t indexed_groups = 0;  ///< > 0: every column stores which of this many groups it belongs to

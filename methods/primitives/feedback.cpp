@@ -10,12 +10,14 @@ namespace {
 
 typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
 
-inline __attribute__((always_inline)) Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+inline __attribute__((always_inline)) Vector load(const float* p) {
+  return *reinterpret_cast<const Vector*>(p);
+}
 inline __attribute__((always_inline)) void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 
 /// out[16] = w[16] - sum over k in order of errors[k][16] * factors[k].
-QB_SIMD void subtract_errors(const float* w, const float* errors, int64_t stride, const float* factors, int64_t count,
-                             int64_t rows, float* out) {
+QB_SIMD void subtract_errors(const float* w, const float* errors, int64_t stride, const float* factors,
+                             int64_t count, int64_t rows, float* out) {
   int64_t r = 0;
   for (; r + 4 * kFeedbackLane <= rows; r += 4 * kFeedbackLane) {
     Vector a = load(w + r), b = load(w + r + 16), c = load(w + r + 32), d = load(w + r + 48);
@@ -40,8 +42,8 @@ QB_SIMD void subtract_errors(const float* w, const float* errors, int64_t stride
 }
 
 /// columns j..j+3 of the tile -= sum over k of errors[k] * u[k][j..j+3], 32 rows at a time (8 accumulators).
-QB_SIMD void lazy_update(float* tile, int64_t stride, const float* errors, const float* u, int64_t u_stride, int64_t count,
-                         int64_t begin, int64_t end) {
+QB_SIMD void lazy_update(float* tile, int64_t stride, const float* errors, const float* u, int64_t u_stride,
+                         int64_t count, int64_t begin, int64_t end) {
   for (int64_t r = 0; r < stride; r += 2 * kFeedbackLane) {
     const bool two = r + kFeedbackLane < stride;
     int64_t j = begin;
@@ -102,8 +104,8 @@ std::vector<int64_t> lazy_blocks(int64_t columns, int64_t block, int64_t fresh_g
   return starts;
 }
 
-void run_feedback(float* tile, int64_t rows, int64_t stride, const FeedbackPlan& plan, ColumnQuantizer& quantizer,
-                  double* losses) {
+void run_feedback(float* tile, int64_t rows, int64_t stride, const FeedbackPlan& plan,
+                  ColumnQuantizer& quantizer, double* losses) {
   const int64_t n = plan.columns;
   int64_t longest = 0;
   for (size_t b = 0; b < plan.block_starts.size(); ++b) {
@@ -129,7 +131,8 @@ void run_feedback(float* tile, int64_t rows, int64_t stride, const FeedbackPlan&
       losses[c] += column_loss(w.data(), q, d, rows);
     }
     lazy_update(tile, stride, errors.data(), plan.u + begin * n, n, end - begin, end, n);
-    std::memcpy(tile + begin * stride, rounded.data(), static_cast<size_t>((end - begin) * stride) * sizeof(float));
+    std::memcpy(tile + begin * stride, rounded.data(),
+                static_cast<size_t>((end - begin) * stride) * sizeof(float));
   }
 }
 

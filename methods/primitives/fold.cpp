@@ -14,10 +14,18 @@ void divide_rows(engine::Linear& linear, const at::Tensor& s) {
 
 void divide_producer(engine::Block& block, models::Producer producer, const at::Tensor& s) {
   switch (producer) {
-    case models::Producer::kAttentionNorm: block.attention_norm.weight = block.attention_norm.weight / s; break;
-    case models::Producer::kMlpNorm: block.mlp_norm.weight = block.mlp_norm.weight / s; break;
-    case models::Producer::kV: divide_rows(block.linear(models::Role::kV), s); break;
-    case models::Producer::kUp: divide_rows(block.linear(models::Role::kUp), s); break;
+    case models::Producer::kAttentionNorm:
+      block.attention_norm.weight = block.attention_norm.weight / s;
+      break;
+    case models::Producer::kMlpNorm:
+      block.mlp_norm.weight = block.mlp_norm.weight / s;
+      break;
+    case models::Producer::kV:
+      divide_rows(block.linear(models::Role::kV), s);
+      break;
+    case models::Producer::kUp:
+      divide_rows(block.linear(models::Role::kUp), s);
+      break;
   }
 }
 

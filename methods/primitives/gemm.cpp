@@ -7,8 +7,9 @@
 namespace qbench::methods {
 namespace {
 
-using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, c10::string_view,
-                                   c10::List<std::optional<at::Scalar>>, std::optional<c10::string_view>);
+using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                                   c10::string_view, c10::List<std::optional<at::Scalar>>,
+                                   std::optional<c10::string_view>);
 
 /// oneDNN's inner product, where this libtorch has it: up to twice as fast as the BLAS for our shapes.
 const std::optional<c10::TypedOperatorHandle<LinearPointwise>>& onednn_linear() {
@@ -25,7 +26,8 @@ const std::optional<c10::TypedOperatorHandle<LinearPointwise>>& onednn_linear() 
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b) {
   const auto& onednn = onednn_linear();
   if (!onednn || a.device().type() != at::kCPU) return at::mm(a, b.t());
-  return onednn->call(a.contiguous(), b.contiguous(), std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
+  return onednn->call(a.contiguous(), b.contiguous(), std::nullopt, "none",
+                      c10::List<std::optional<at::Scalar>>(), std::nullopt);
 }
 
 }  // namespace qbench::methods

@@ -5,8 +5,8 @@
 
 namespace qbench::methods {
 
-/// a [m, k] times b [n, k] transposed -> [m, n], float32. Rows must be contiguous. The same shapes and values always give
-/// the same bits.
+/// a [m, k] times b [n, k] transposed -> [m, n], float32. Rows must be contiguous. The same shapes and values
+/// always give the same bits.
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace qbench::methods

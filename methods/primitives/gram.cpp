@@ -23,7 +23,8 @@ std::vector<int64_t> argsort_descending(const float* keys, int64_t begin, int64_
   return order;
 }
 
-/// Whole groups ordered by their largest diagonal, columns inside each by theirs; a short last group stays last, unsorted.
+/// Whole groups ordered by their largest diagonal, columns inside each by theirs; a short last group stays
+/// last, unsorted.
 std::vector<int64_t> group_aware_order(const float* diagonal, int64_t columns, int64_t group) {
   const int64_t whole = columns / group;
   std::vector<std::vector<int64_t>> groups;
@@ -44,15 +45,18 @@ std::vector<int64_t> processing_order(const at::Tensor& diagonal, const FactorOp
   if (!options.given_order.empty()) return options.given_order;
   const float* keys = diagonal.const_data_ptr<float>();
   switch (options.order) {
-    case ColumnOrder::kNatural: return {};
-    case ColumnOrder::kActivation: return argsort_descending(keys, 0, diagonal.numel());
-    case ColumnOrder::kGroupAware: return group_aware_order(keys, diagonal.numel(), std::max<int64_t>(options.group, 1));
+    case ColumnOrder::kNatural:
+      return {};
+    case ColumnOrder::kActivation:
+      return argsort_descending(keys, 0, diagonal.numel());
+    case ColumnOrder::kGroupAware:
+      return group_aware_order(keys, diagonal.numel(), std::max<int64_t>(options.group, 1));
   }
   return {};
 }
 
-/// U = L^-1 read backwards: with H = R R^T, R upper triangular (a Cholesky from the last column), U = R^-1 has U^T U = H^-1.
-/// `l` is the ordinary lower factor of H with rows and columns reversed.
+/// U = L^-1 read backwards: with H = R R^T, R upper triangular (a Cholesky from the last column), U = R^-1
+/// has U^T U = H^-1. `l` is the ordinary lower factor of H with rows and columns reversed.
 at::Tensor inverse_upper(const at::Tensor& l, const Lanes& lanes) {
   const int64_t n = l.size(0);
   at::Tensor inverse = at::zeros_like(l);
@@ -63,19 +67,23 @@ at::Tensor inverse_upper(const at::Tensor& l, const Lanes& lanes) {
     at::Tensor rhs = at::zeros({n - begin, width}, l.options());
     rhs.diagonal().fill_(1.0);
     const at::Tensor part = l.slice(0, begin).slice(1, begin);
-    inverse.slice(0, begin).slice(1, begin, begin + width).copy_(at::linalg_solve_triangular(part, rhs, /*upper=*/false));
+    inverse.slice(0, begin)
+        .slice(1, begin, begin + width)
+        .copy_(at::linalg_solve_triangular(part, rhs, /*upper=*/false));
   });
   return inverse.flip({0, 1}).contiguous();
 }
 
 }  // namespace
 
-GramAccumulator::GramAccumulator(int64_t channels) : channels_(channels), sum_(at::zeros({channels, channels}, at::kFloat)) {}
+GramAccumulator::GramAccumulator(int64_t channels)
+    : channels_(channels), sum_(at::zeros({channels, channels}, at::kFloat)) {}
 
 void GramAccumulator::add(std::span<const at::Tensor> x, const Lanes& lanes) {
   std::vector<at::Tensor> transposed(x.size());
   lanes.run(x.size(), [&](size_t i, int) {
-    QB_CHECK(x[i].dim() == 2 && x[i].size(1) == channels_, "GramAccumulator::add: [tokens, channels] expected");
+    QB_CHECK(x[i].dim() == 2 && x[i].size(1) == channels_,
+             "GramAccumulator::add: [tokens, channels] expected");
     transposed[i] = x[i].t().contiguous();
   });
   const int64_t tiles = (channels_ + kGramTile - 1) / kGramTile;
@@ -85,7 +93,8 @@ void GramAccumulator::add(std::span<const at::Tensor> x, const Lanes& lanes) {
   }
   lanes.run(pairs.size(), [&](size_t p, int) {
     const auto [row, column] = pairs[p];
-    const int64_t rows = std::min(kGramTile, channels_ - row), columns = std::min(kGramTile, channels_ - column);
+    const int64_t rows = std::min(kGramTile, channels_ - row),
+                  columns = std::min(kGramTile, channels_ - column);
     at::Tensor target = sum_.narrow(0, row, rows).narrow(1, column, columns);
     for (const at::Tensor& xt : transposed) {
       target.add_(matmul_transposed(xt.narrow(0, row, rows), xt.narrow(0, column, columns)));
@@ -98,8 +107,10 @@ at::Tensor GramAccumulator::finish(double scale) {
   return (lower + at::tril(sum_, -1).t()).mul_(scale);
 }
 
-InverseFactor factor_inverse(const at::Tensor& h, const FactorOptions& options, const std::string& name, const Lanes& lanes) {
-  QB_CHECK(h.dim() == 2 && h.size(0) == h.size(1) && h.scalar_type() == at::kFloat, "factor_inverse: square float32 matrix");
+InverseFactor factor_inverse(const at::Tensor& h, const FactorOptions& options, const std::string& name,
+                             const Lanes& lanes) {
+  QB_CHECK(h.dim() == 2 && h.size(0) == h.size(1) && h.scalar_type() == at::kFloat,
+           "factor_inverse: square float32 matrix");
   const int64_t n = h.size(0);
   InverseFactor factor;
   at::Tensor work = h.clone();
@@ -121,7 +132,8 @@ InverseFactor factor_inverse(const at::Tensor& h, const FactorOptions& options, 
   const double mean = work.diagonal().mean(at::kDouble).item<double>();
   std::string tried;
   double damp = options.damp;
-  for (factor.attempts = 1; factor.attempts <= options.damp_steps; ++factor.attempts, damp = damp > 0 ? 2 * damp : 0.01) {
+  for (factor.attempts = 1; factor.attempts <= options.damp_steps;
+       ++factor.attempts, damp = damp > 0 ? 2 * damp : 0.01) {
     at::Tensor damped = work.flip({0, 1});
     damped.diagonal().add_(damp * mean);
     const auto [l, info] = at::linalg_cholesky_ex(damped);

@@ -11,14 +11,15 @@
 
 namespace qbench::methods {
 
-/// Streams the rows of a site's input and keeps X^T X in float32. Only tiles on and below the diagonal are computed; the
-/// tiles are the units of parallel work, so the sums do not depend on the number of lanes.
+/// Streams the rows of a site's input and keeps X^T X in float32. Only tiles on and below the diagonal are
+/// computed; the tiles are the units of parallel work, so the sums do not depend on the number of lanes.
 class GramAccumulator {
  public:
   explicit GramAccumulator(int64_t channels);
   /// @param x  [tokens, channels] float32 pieces, added in this order.
   void add(std::span<const at::Tensor> x, const Lanes& lanes);
-  /// [channels, channels], full and symmetric: scale * X^T X. With scale = 2 / sequences it is the H of GPTQ's code.
+  /// [channels, channels], full and symmetric: scale * X^T X. With scale = 2 / sequences it is the H of
+  /// GPTQ's code.
   at::Tensor finish(double scale);
 
  private:
@@ -34,7 +35,7 @@ enum class ColumnOrder {
 };
 
 struct InverseFactor {
-  at::Tensor u;                ///< [C, C] float32 upper triangular, u^T u = (H + damping)^-1, in processing order
+  at::Tensor u;  ///< [C, C] float32 upper triangular, u^T u = (H + damping)^-1, in processing order
   std::vector<int64_t> order;  ///< processing order; empty = natural
   std::vector<int64_t> dead;   ///< columns with H_jj = 0 (replaced by 1), original numbering
   double damping = 0;          ///< the fraction of mean(diag H) that was added
@@ -45,13 +46,15 @@ struct FactorOptions {
   double damp = 0.01;
   int64_t damp_steps = 6;
   ColumnOrder order = ColumnOrder::kNatural;
-  int64_t group = 0;               ///< for kGroupAware
+  int64_t group = 0;                 ///< for kGroupAware
   std::vector<int64_t> given_order;  ///< if not empty, used instead of `order`
 };
 
 /// @param h     [C, C] float32 symmetric; not changed. @param name  the layer, for messages.
-/// @throws NumericError  not positive definite after all damping steps (layer, column, damping tried), or not finite.
-InverseFactor factor_inverse(const at::Tensor& h, const FactorOptions& options, const std::string& name, const Lanes& lanes);
+/// @throws NumericError  not positive definite after all damping steps (layer, column, damping tried), or not
+/// finite.
+InverseFactor factor_inverse(const at::Tensor& h, const FactorOptions& options, const std::string& name,
+                             const Lanes& lanes);
 
 /// tr(D H D^T) = sum over rows of the squared output error, in double. @param d [rows, C], h [C, C].
 double trace_error(const at::Tensor& d, const at::Tensor& h);

@@ -25,7 +25,8 @@ void RowTile::scatter(float* w, int64_t first_row, const std::vector<int64_t>& o
   for (int64_t r = 0; r < rows; ++r) {
     float* row = w + (first_row + r) * columns;
     const float* in = data.data() + r;
-    for (int64_t c = 0; c < columns; ++c) row[order.empty() ? c : order[static_cast<size_t>(c)]] = in[c * stride];
+    for (int64_t c = 0; c < columns; ++c)
+      row[order.empty() ? c : order[static_cast<size_t>(c)]] = in[c * stride];
   }
 }
 

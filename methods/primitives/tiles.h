@@ -12,7 +12,8 @@ struct RowTile {
   std::vector<float> data;  ///< element (r, c) at c * stride + r
 
   /// @param w      row-major, `columns` per row. @param order  source column of each tile column, or empty.
-  void gather(const float* w, int64_t first_row, int64_t rows_in_tile, int64_t all_columns, const std::vector<int64_t>& order);
+  void gather(const float* w, int64_t first_row, int64_t rows_in_tile, int64_t all_columns,
+              const std::vector<int64_t>& order);
   /// The inverse: writes the tile's rows into a row-major matrix.
   void scatter(float* w, int64_t first_row, const std::vector<int64_t>& order) const;
 };

@@ -57,8 +57,9 @@ TEST_P(EveryMethod, GivesTheSameModelTwiceAndChangesIt) {
   for (int lanes = 1; lanes <= 2; ++lanes) {
     model->restore();
     std::vector<std::string> phases;
-    const QuantizeResult result = quantize_model(*model, recipe, parse_scheme("w4a16g32"), samples, &statistics, 7, Lanes(lanes),
-                                                 [&](const std::string& phase, int, int) { phases.push_back(phase); });
+    const QuantizeResult result =
+        quantize_model(*model, recipe, parse_scheme("w4a16g32"), samples, &statistics, 7, Lanes(lanes),
+                       [&](const std::string& phase, int, int) { phases.push_back(phase); });
     EXPECT_FALSE(phases.empty());
     EXPECT_NE(result.artifact_hash, before);
     EXPECT_EQ(result.artifact_hash, artifact_hash(*model, Lanes(1)));
@@ -77,7 +78,8 @@ TEST_P(EveryMethod, DeclaresWhatItNeeds) {
   if (!depends_on_calibration(recipe)) {
     EXPECT_NO_THROW(quantize_model(*model, recipe, parse_scheme("w4a16"), {}, nullptr, 0, Lanes(1)));
   } else {
-    EXPECT_THROW(quantize_model(*model, recipe, parse_scheme("w4a16"), {}, nullptr, 0, Lanes(1)), std::exception);
+    EXPECT_THROW(quantize_model(*model, recipe, parse_scheme("w4a16"), {}, nullptr, 0, Lanes(1)),
+                 std::exception);
   }
 }
 
@@ -87,7 +89,8 @@ std::vector<std::string> names() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, ::testing::ValuesIn(names()), [](const auto& method) { return method.param; });
+INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, ::testing::ValuesIn(names()),
+                         [](const auto& method) { return method.param; });
 
 }  // namespace
 }  // namespace qbench::methods

@@ -1,5 +1,5 @@
-// SmoothQuant and AWQ against what the official programs gave on a tiny model and on real slices. Cases of families that are
-// not supported yet are counted and printed. Every case file with the same layout works.
+// SmoothQuant and AWQ against what the official programs gave on a tiny model and on real slices. Cases of
+// families that are not supported yet are counted and printed. Every case file with the same layout works.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -51,7 +51,8 @@ struct TinyModel {
     const std::vector<int64_t> ids = calibration.integers("input_ids");
     const int64_t length = calibration.find("input_ids")->shape.at(1);
     for (size_t i = 0; i < ids.size(); i += static_cast<size_t>(length)) {
-      tiny.samples.emplace_back(ids.begin() + static_cast<int64_t>(i), ids.begin() + static_cast<int64_t>(i) + length);
+      tiny.samples.emplace_back(ids.begin() + static_cast<int64_t>(i),
+                                ids.begin() + static_cast<int64_t>(i) + length);
     }
     return tiny;
   }
@@ -62,20 +63,27 @@ struct Area {
   Json json;
   models::SafetensorsFile file;
   Area(const Path& folder, const std::string& method)
-      : root(folder), json(Json::parse(read_text_file(folder / (method + ".json")))), file(folder / (method + ".safetensors")) {}
+      : root(folder),
+        json(Json::parse(read_text_file(folder / (method + ".json")))),
+        file(folder / (method + ".safetensors")) {}
 
-  at::Tensor out(const std::string& id, const std::string& name) const { return load(file, id + ".out." + name); }
+  at::Tensor out(const std::string& id, const std::string& name) const {
+    return load(file, id + ".out." + name);
+  }
   /// The folder of a model of the fixtures: the area's own, or the project's copy.
   Path model_folder(const std::string& name) const {
     const Path own = root / "models" / name;
-    return std::filesystem::exists(own) ? own : testing_support::source_dir() / "tests/golden/methods_transform/models" / name;
+    return std::filesystem::exists(own)
+               ? own
+               : testing_support::source_dir() / "tests/golden/methods_transform/models" / name;
   }
 };
 
 /// Is it of a family that this program cannot load yet?
 bool unsupported(const Area& area, const std::string& model) {
   const Path config = area.model_folder(model) / "config.json";
-  return !std::filesystem::exists(config) || Json::parse(read_text_file(config)).value("model_type", "") != "llama";
+  return !std::filesystem::exists(config) ||
+         Json::parse(read_text_file(config)).value("model_type", "") != "llama";
 }
 
 void for_each_area(const std::string& method, const std::function<void(const Area&)>& run) {
@@ -84,8 +92,10 @@ void for_each_area(const std::string& method, const std::function<void(const Are
   }
 }
 
-/// Applies the transforms of a recipe to every block up to `last`, with all samples, and leaves the weights unrounded.
-void transform_blocks(TinyModel& tiny, const Recipe& recipe, const Scheme& scheme, int64_t last, Json& detail) {
+/// Applies the transforms of a recipe to every block up to `last`, with all samples, and leaves the weights
+/// unrounded.
+void transform_blocks(TinyModel& tiny, const Recipe& recipe, const Scheme& scheme, int64_t last,
+                      Json& detail) {
   const Lanes lanes(2);
   const FpStatistics statistics = gather_fp_statistics(*tiny.model, tiny.samples, lanes);
   PassContext context;
@@ -101,7 +111,8 @@ void transform_blocks(TinyModel& tiny, const Recipe& recipe, const Scheme& schem
     x = cursor.output();
     for (const Call& call : recipe.passes) {
       const std::unique_ptr<Pass> pass = find_spec(call.name).make(call);
-      if (const auto* transform = dynamic_cast<const Transform*>(pass.get())) detail = transform->apply(view, context);
+      if (const auto* transform = dynamic_cast<const Transform*>(pass.get()))
+        detail = transform->apply(view, context);
     }
   }
 }
@@ -144,7 +155,10 @@ void check_act_scales(const Area& area, const std::string& id, const Json& c) {
       for (const Role role : site.consumers) {
         for (size_t b = 0; b < statistics.blocks.size(); ++b) {
           if (tiny.model->blocks[b].linear(role).name != dotted(name)) continue;
-          EXPECT_LE(relative_max(statistics.blocks[b][static_cast<size_t>(site.site)].absmax, area.out(id, name)), 1e-5) << name;
+          EXPECT_LE(
+              relative_max(statistics.blocks[b][static_cast<size_t>(site.site)].absmax, area.out(id, name)),
+              1e-5)
+              << name;
         }
       }
     }
@@ -153,20 +167,23 @@ void check_act_scales(const Area& area, const std::string& id, const Json& c) {
 
 void check_smooth(const Area& area, const std::string& id, const Json& c) {
   TinyModel tiny = TinyModel::load_from(area.model_folder(c.at("params").at("model")));
-  const at::Tensor before = engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
+  const at::Tensor before =
+      engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
   Json detail;
-  transform_blocks(tiny, recipe_of("smoothquant(alpha=" + print_number(c.at("params").at("alpha")) + ")"), parse_scheme("w8a8"),
-                   static_cast<int64_t>(tiny.model->blocks.size()) - 1, detail);
+  transform_blocks(tiny, recipe_of("smoothquant(alpha=" + print_number(c.at("params").at("alpha")) + ")"),
+                   parse_scheme("w8a8"), static_cast<int64_t>(tiny.model->blocks.size()) - 1, detail);
   for (const std::string name : c.at("out")) {
     EXPECT_LE(relative_l2(parameter(*tiny.model, dotted(name)), area.out(id, name)), 1e-5) << name;
   }
-  const at::Tensor after = engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
+  const at::Tensor after =
+      engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
   EXPECT_LE((after - before).abs().max().item<double>(), 1e-4);
 }
 
-/// The forward of the official fake-quantized model: optionally the outputs of q, k and v are quantized as well.
-at::Tensor forward_fake_quant(const engine::Model& model, const std::vector<int32_t>& ids, const engine::ActivationQuantizer& quantizer,
-                              bool quantize_bmm) {
+/// The forward of the official fake-quantized model: optionally the outputs of q, k and v are quantized as
+/// well.
+at::Tensor forward_fake_quant(const engine::Model& model, const std::vector<int32_t>& ids,
+                              const engine::ActivationQuantizer& quantizer, bool quantize_bmm) {
   namespace ref = engine::reference;
   const engine::SequenceLengths lengths = {static_cast<int64_t>(ids.size())};
   at::Tensor x = engine::embed(model, ids);
@@ -174,11 +191,15 @@ at::Tensor forward_fake_quant(const engine::Model& model, const std::vector<int3
   const auto bmm = [&](const at::Tensor& t) { return quantize_bmm ? quantized(t) : t; };
   for (const engine::Block& block : model.blocks) {
     const at::Tensor in = quantized(ref::rms_norm(x, block.attention_norm));
-    const at::Tensor q = bmm(ref::apply(block.linear(Role::kQ), in)), k = bmm(ref::apply(block.linear(Role::kK), in)),
+    const at::Tensor q = bmm(ref::apply(block.linear(Role::kQ), in)),
+                     k = bmm(ref::apply(block.linear(Role::kK), in)),
                      v = bmm(ref::apply(block.linear(Role::kV), in));
-    x = x + ref::apply(block.linear(Role::kO), quantized(ref::attention(model.architecture(), q, k, v, lengths)));
+    x = x +
+        ref::apply(block.linear(Role::kO), quantized(ref::attention(model.architecture(), q, k, v, lengths)));
     const at::Tensor m = quantized(ref::rms_norm(x, block.mlp_norm));
-    const at::Tensor act = ref::gated(model.architecture().activation, ref::apply(block.linear(Role::kGate), m), ref::apply(block.linear(Role::kUp), m));
+    const at::Tensor act =
+        ref::gated(model.architecture().activation, ref::apply(block.linear(Role::kGate), m),
+                   ref::apply(block.linear(Role::kUp), m));
     x = x + ref::apply(block.linear(Role::kDown), quantized(act));
   }
   return engine::logits(model, ref::rms_norm(x, model.final_norm));
@@ -187,10 +208,13 @@ at::Tensor forward_fake_quant(const engine::Model& model, const std::vector<int3
 void check_w8a8(const Area& area, const std::string& id, const Json& c) {
   const Json& params = c.at("params");
   TinyModel tiny = TinyModel::load_from(area.model_folder(params.at("model")));
-  const at::Tensor fp = engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
+  const at::Tensor fp =
+      engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
   const Scheme scheme = parse_scheme(params.at("weight_quant") == "per_tensor" ? "w8a8-tensor" : "w8a8");
   const FpStatistics statistics = gather_fp_statistics(*tiny.model, tiny.samples, Lanes(2));
-  const std::string recipe = params.at("alpha").is_null() ? "rtn(grid=awq)" : "smoothquant(alpha=" + print_number(params.at("alpha")) + ")";
+  const std::string recipe = params.at("alpha").is_null()
+                                 ? "rtn(grid=awq)"
+                                 : "smoothquant(alpha=" + print_number(params.at("alpha")) + ")";
   quantize_model(*tiny.model, recipe_of(recipe), scheme, tiny.samples, &statistics, 0, Lanes(2));
   engine::ActivationQuantizer quantizer{8, params.at("act_quant") == "per_token", true};
   const bool quantize_bmm = params.at("quantize_bmm_input");
@@ -199,7 +223,8 @@ void check_w8a8(const Area& area, const std::string& id, const Json& c) {
   EXPECT_LE(relative_l2(logits.slice(0, 0, expected.size(0)), expected), 2e-2);
   if (!quantize_bmm && quantizer.per_token) {
     // What a user gets: the model's own forward with the scheme's activation quantizers.
-    const at::Tensor own = engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
+    const at::Tensor own =
+        engine::logits(*tiny.model, engine::hidden_states(*tiny.model, tiny.samples.front(), {64}));
     EXPECT_LE(relative_l2(own.slice(0, 0, expected.size(0)), expected), 2e-2);
   }
 }
@@ -223,7 +248,8 @@ TEST(GoldenSmoothQuant, GivesTheOfficialStatisticsNormsAndLogits) {
       }
     }
   });
-  std::cout << "smoothquant: " << covered << " cases, " << not_covered << " not covered (OPT is not supported yet; static scales)\n";
+  std::cout << "smoothquant: " << covered << " cases, " << not_covered
+            << " not covered (OPT is not supported yet; static scales)\n";
   EXPECT_GT(covered, 0);
 }
 
@@ -249,24 +275,32 @@ void check_search(const Json& ours, const Json& expected) {
   const auto losses = ours.at("losses").get<std::vector<double>>();
   const auto history = expected.at("history").get<std::vector<double>>();
   ASSERT_EQ(losses.size(), history.size());
-  for (size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], history[i], 1e-3 * history[i]) << "ratio " << i;
+  for (size_t i = 0; i < losses.size(); ++i)
+    EXPECT_NEAR(losses[i], history[i], 1e-3 * history[i]) << "ratio " << i;
   if (clear_winner(history)) {
     EXPECT_NEAR(ours.at("ratio").get<double>(), expected.at("best_ratio").get<double>(), 1e-9);
   }
 }
 
 /// Largest magnitude per slice of a clipped weight = the limit it was clipped to. [rows, slices]
-at::Tensor limits_of(const at::Tensor& w, int64_t group) { return w.reshape({w.size(0), -1, group}).abs().amax(2); }
+at::Tensor limits_of(const at::Tensor& w, int64_t group) {
+  return w.reshape({w.size(0), -1, group}).abs().amax(2);
+}
 
 void check_limits(const at::Tensor& ours, const at::Tensor& expected) {
-  const at::Tensor off = (ours - expected.reshape(ours.sizes())).abs() > 1e-5 * expected.reshape(ours.sizes()).abs();
-  // A scale that differs in its last bit moves weights across rounding ties, and with them the best of two near limits.
+  const at::Tensor off =
+      (ours - expected.reshape(ours.sizes())).abs() > 1e-5 * expected.reshape(ours.sizes()).abs();
+  // A scale that differs in its last bit moves weights across rounding ties, and with them the best of two
+  // near limits.
   EXPECT_LE(off.to(at::kDouble).mean().item<double>(), 0.03);
 }
 
-const std::map<std::string, Site> kSiteNames = {{"qkv", Site::kQkvIn},   {"gateup", Site::kGateUpIn},
-                                                {"down", Site::kDownIn}, {"input_layernorm", Site::kQkvIn},
-                                                {"post_attention_layernorm", Site::kGateUpIn}, {"mlp.up_proj", Site::kDownIn}};
+const std::map<std::string, Site> kSiteNames = {{"qkv", Site::kQkvIn},
+                                                {"gateup", Site::kGateUpIn},
+                                                {"down", Site::kDownIn},
+                                                {"input_layernorm", Site::kQkvIn},
+                                                {"post_attention_layernorm", Site::kGateUpIn},
+                                                {"mlp.up_proj", Site::kDownIn}};
 
 /// s of a site = how much the columns of a linear that reads it grew.
 at::Tensor folded_scale(const engine::Block& before, const engine::Block& after, Site site) {
@@ -289,13 +323,15 @@ void check_awq_scales(const Area& area, const std::string& id, const Json& c, co
   TinyModel tiny = TinyModel::load_from(area.model_folder(params.at("model")));
   const engine::Block before = tiny.model->blocks[static_cast<size_t>(layer)];
   Json detail;
-  transform_blocks(tiny, recipe_of("awq(clip=false,search_tokens=0,family=" + family + ")"), awq_scheme(params), layer, detail);
+  transform_blocks(tiny, recipe_of("awq(clip=false,search_tokens=0,family=" + family + ")"),
+                   awq_scheme(params), layer, detail);
   const engine::Block& after = tiny.model->blocks[static_cast<size_t>(layer)];
   for (const std::string name : c.at("out")) {
     if (!name.starts_with("scale/")) continue;
     const std::string producer = name.substr(6);
     const Site site = kSiteNames.at(producer);
-    const Json* search = find_search(c.at("info").at("search"), params.at("repo") == "AutoAWQ" ? "site" : "prev", producer);
+    const Json* search =
+        find_search(c.at("info").at("search"), params.at("repo") == "AutoAWQ" ? "site" : "prev", producer);
     ASSERT_NE(search, nullptr) << name;
     check_search(detail.at(std::string(models::site_name(site))), *search);
     if (!clear_winner(search->at("history"))) continue;
@@ -310,13 +346,17 @@ void check_awq_clip(const Area& area, const std::string& id, const Json& c, cons
   TinyModel tiny = TinyModel::load_from(area.model_folder(params.at("model")));
   Json detail;
   // AutoAWQ's case clips the unscaled weight.
-  transform_blocks(tiny, recipe_of("awq(search_tokens=0,family=" + (params.contains("clip_note") ? "off" : family) + ")"), scheme, layer, detail);
+  transform_blocks(
+      tiny, recipe_of("awq(search_tokens=0,family=" + (params.contains("clip_note") ? "off" : family) + ")"),
+      scheme, layer, detail);
   const std::string prefix = "model.layers." + std::to_string(layer) + ".";
   for (const std::string name : c.at("out")) {
     if (name.starts_with("clip_max/")) {
-      check_limits(limits_of(linear_named(*tiny.model, prefix + name.substr(9)).weight, scheme.group), area.out(id, name));
+      check_limits(limits_of(linear_named(*tiny.model, prefix + name.substr(9)).weight, scheme.group),
+                   area.out(id, name));
     } else if (name.starts_with("norm/")) {
-      EXPECT_LE(relative_max(parameter(*tiny.model, prefix + name.substr(5)), area.out(id, name)), 2e-5) << name;
+      EXPECT_LE(relative_max(parameter(*tiny.model, prefix + name.substr(5)), area.out(id, name)), 2e-5)
+          << name;
     } else if (name.starts_with("wq/")) {
       GridSpec grid;
       grid.bits = scheme.weight_bits;
@@ -325,7 +365,8 @@ void check_awq_clip(const Area& area, const std::string& id, const Json& c, cons
       const at::Tensor& w = linear_named(*tiny.model, prefix + name.substr(3)).weight;
       const at::Tensor rounded = round_to_nearest(w, slices_of(scheme), grid, Lanes(1), false).w_hat;
       const at::Tensor expected = area.out(id, name);
-      const double moved = ((rounded - expected).abs() > 1e-4 * expected.abs().max()).to(at::kDouble).mean().item<double>();
+      const double moved =
+          ((rounded - expected).abs() > 1e-4 * expected.abs().max()).to(at::kDouble).mean().item<double>();
       EXPECT_LE(moved, 0.01) << name;
     }
   }
@@ -336,7 +377,8 @@ void check_awq_linear(const Area& area, const std::string& id, const Json& c) {
   const Json& params = c.at("params");
   const models::SafetensorsFile real(std::filesystem::exists(area.root / "real_l10.safetensors")
                                          ? area.root / "real_l10.safetensors"
-                                         : testing_support::source_dir() / "tests/golden/methods_transform/real_l10.safetensors");
+                                         : testing_support::source_dir() /
+                                               "tests/golden/methods_transform/real_l10.safetensors");
   const at::Tensor x = load(real, params.at("x"));
   at::Tensor w = load(real, params.at("w"));
   const Lanes lanes(2);

@@ -32,7 +32,9 @@ TEST(GptqLaws, UncorrelatedInputsGiveRtn) {
     LabProblem p = problem(seed);
     p.x = at::eye(96).repeat({3, 1}) * at::arange(1, 97).unsqueeze(0);  // H is diagonal
     for (const char* scheme : {"w4a16", "w3a16g32-asym"}) {
-      EXPECT_TRUE(at::equal(*run(p, "gptq", scheme).find("w_hat"), *run(p, "rtn(zero=integer)", scheme).find("w_hat"))) << seed << scheme;
+      EXPECT_TRUE(at::equal(*run(p, "gptq", scheme).find("w_hat"),
+                            *run(p, "rtn(zero=integer)", scheme).find("w_hat")))
+          << seed << scheme;
     }
   }
 }
@@ -64,14 +66,17 @@ TEST(GptqLaws, BeatsRtnOnTheOutputOfItsInputs) {
 TEST(GptqLaws, TheLossesAddUpToTheDampedOutputError) {
   for (int64_t seed = 0; seed < 6; ++seed) {
     const LabProblem p = problem(seed);
-    for (const char* recipe : {"gptq", "gptq(act_order=false)", "gptq(act_order=false,static_groups=false,group_stats=fresh)", "gptq(block=16,static_groups=false)"}) {
+    for (const char* recipe :
+         {"gptq", "gptq(act_order=false)", "gptq(act_order=false,static_groups=false,group_stats=fresh)",
+          "gptq(block=16,static_groups=false)"}) {
       const LabResult result = run(p, recipe, "w3a16g32");
       GramAccumulator gram(96);
       gram.add(std::vector<at::Tensor>{p.x}, Lanes(1));
       at::Tensor h = gram.finish(2.0 / 5);
       h.diagonal().add_(0.01 * h.diagonal().mean());
       const double expected = trace_error((p.w - *result.find("w_hat")).contiguous(), h) / 2;
-      EXPECT_NEAR(result.summary.at("loss").get<double>(), expected, 5e-4 * expected) << recipe << " seed " << seed;
+      EXPECT_NEAR(result.summary.at("loss").get<double>(), expected, 5e-4 * expected)
+          << recipe << " seed " << seed;
     }
   }
 }
@@ -91,13 +96,15 @@ TEST(GptqLaws, GroupAwareOrderKeepsTheMembersOfEveryGroup) {
   const at::Tensor groups = result.find("perm")->div(32, "floor");
   for (int64_t g = 0; g < 3; ++g) {
     const at::Tensor members = groups.slice(0, 32 * g, 32 * g + 32);
-    EXPECT_TRUE((members == members[0]).all().item<bool>()) << "a group's columns are neighbours in processing order";
+    EXPECT_TRUE((members == members[0]).all().item<bool>())
+        << "a group's columns are neighbours in processing order";
   }
 }
 
 TEST(GptqLaws, LanesDoNotMatter) {
   const LabProblem p = problem(3, 200, 300);
-  for (const char* recipe : {"gptq", "gptq(act_order=false,static_groups=false,mse=true,mse_steps=10)", "awq|gptq"}) {
+  for (const char* recipe :
+       {"gptq", "gptq(act_order=false,static_groups=false,mse=true,mse_steps=10)", "awq|gptq"}) {
     const LabResult one = run(p, recipe, "w4a16g50-asym", 1), three = run(p, recipe, "w4a16g50-asym", 3);
     EXPECT_TRUE(at::equal(*one.find("w_hat"), *three.find("w_hat"))) << recipe;
     EXPECT_EQ(one.summary.dump(), three.summary.dump()) << recipe;

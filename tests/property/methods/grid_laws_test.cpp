@@ -20,13 +20,15 @@ template <class Check>
 void for_shapes(const Check& check) {
   at::manual_seed(20240521);
   for (int i = 0; i < 60; ++i) {
-    const auto draw = [](int64_t lo, int64_t hi) { return at::randint(lo, hi + 1, {1}, at::kLong).item<int64_t>(); };
+    const auto draw = [](int64_t lo, int64_t hi) {
+      return at::randint(lo, hi + 1, {1}, at::kLong).item<int64_t>();
+    };
     const int64_t columns = draw(1, 150);
-    const Shape s{draw(1, 90), columns, draw(0, 1) == 0 ? 0 : draw(1, columns), draw(2, 8), draw(0, 1) == 0,
-                  draw(0, 1) == 0 ? GridFamily::kGptq : GridFamily::kAwq};
-    SCOPED_TRACE("seed 20240521, shape " + std::to_string(i) + ": " + std::to_string(s.rows) + "x" + std::to_string(s.columns) + " g" +
-                 std::to_string(s.group) + " b" + std::to_string(s.bits) + (s.symmetric ? " sym" : " asym") +
-                 (s.family == GridFamily::kGptq ? " gptq" : " awq"));
+    const Shape s{draw(1, 90), columns,         draw(0, 1) == 0 ? 0 : draw(1, columns),
+                  draw(2, 8),  draw(0, 1) == 0, draw(0, 1) == 0 ? GridFamily::kGptq : GridFamily::kAwq};
+    SCOPED_TRACE("seed 20240521, shape " + std::to_string(i) + ": " + std::to_string(s.rows) + "x" +
+                 std::to_string(s.columns) + " g" + std::to_string(s.group) + " b" + std::to_string(s.bits) +
+                 (s.symmetric ? " sym" : " asym") + (s.family == GridFamily::kGptq ? " gptq" : " awq"));
     check(s, at::randn({s.rows, s.columns}) * at::exp(at::randn({s.rows, 1})));
   }
 }
@@ -43,15 +45,29 @@ QuantizedWeight quantize(const at::Tensor& w, const Shape& s, const GridSpec& sp
   return round_to_nearest(w.contiguous(), Slices{s.group, false}, spec, Lanes(lanes), true);
 }
 
-at::Tensor per_column(const at::Tensor& values, const QuantizedWeight& q) { return values.index_select(1, q.g_idx.to(at::kLong)); }
+at::Tensor per_column(const at::Tensor& values, const QuantizedWeight& q) {
+  return values.index_select(1, q.g_idx.to(at::kLong));
+}
 
 TEST(GridLaws, CodesRebuildTheWeightAndLanesDoNotMatter) {
   for_shapes([](const Shape& s, const at::Tensor& w) {
     const QuantizedWeight q = quantize(w, s, spec_of(s)), again = quantize(w, s, spec_of(s), 3);
-    EXPECT_TRUE(at::equal(per_column(q.scale, q) * (q.codes.to(at::kFloat) - per_column(q.zero, q)), q.w_hat));
+    EXPECT_TRUE(
+        at::equal(per_column(q.scale, q) * (q.codes.to(at::kFloat) - per_column(q.zero, q)), q.w_hat));
     EXPECT_LE(q.codes.max().item<int64_t>(), (int64_t{1} << s.bits) - 1);
     EXPECT_TRUE(at::equal(q.w_hat, again.w_hat));
     EXPECT_EQ(q.bits.effective(), again.bits.effective());
+  });
+}
+
+TEST(GridLaws, TheRowKernelGivesTheBitsOfTheTransposedOne) {
+  for_shapes([](const Shape& s, const at::Tensor& w) {
+    const QuantizedWeight with_codes = quantize(w, s, spec_of(s));
+    const QuantizedWeight without =
+        round_to_nearest(w.contiguous(), Slices{s.group, false}, spec_of(s), Lanes(2), false);
+    EXPECT_TRUE(at::equal(with_codes.w_hat, without.w_hat));
+    EXPECT_TRUE(at::equal(with_codes.scale, without.scale));
+    EXPECT_TRUE(at::equal(with_codes.zero, without.zero));
   });
 }
 
@@ -59,7 +75,8 @@ TEST(GridLaws, ErrorIsAtMostHalfAStepWhereNothingIsClipped) {
   for_shapes([](const Shape& s, const at::Tensor& w) {
     const QuantizedWeight q = quantize(w, s, spec_of(s));
     const at::Tensor step = per_column(q.scale, q), zero = per_column(q.zero, q);
-    const at::Tensor low = -step * (zero + 0.5), high = step * (static_cast<double>((1 << s.bits) - 1) - zero + 0.5);
+    const at::Tensor low = -step * (zero + 0.5),
+                     high = step * (static_cast<double>((1 << s.bits) - 1) - zero + 0.5);
     const at::Tensor inside = (w > low) & (w < high);
     EXPECT_FALSE((((w - q.w_hat).abs() > step * 0.50001) & inside).any().item<bool>());
   });
@@ -70,12 +87,14 @@ TEST(GridLaws, RoundingTwiceIsRoundingOnce) {
     const GridSpec spec = spec_of(s);
     const at::Tensor once = quantize(w, s, spec).w_hat, twice = quantize(once, s, spec).w_hat;
     if (s.symmetric && s.family == GridFamily::kGptq) {
-      // Its extreme may be clipped, so that a second fit sees a smaller range: at most by the documented factor.
+      // Its extreme may be clipped, so that a second fit sees a smaller range: at most by the documented
+      // factor.
       const double factor = static_cast<double>((1 << s.bits) - 2) / static_cast<double>((1 << s.bits) - 1);
       EXPECT_GE(once.abs().max().item<double>(), factor * w.abs().max().item<double>() * 0.9999);
       return;
     }
-    if (!s.symmetric && s.family == GridFamily::kAwq) return;  // one-sided slices saturate (awq.md): no fixed point
+    if (!s.symmetric && s.family == GridFamily::kAwq)
+      return;  // one-sided slices saturate (awq.md): no fixed point
     const at::Tensor close = (once - twice).abs() <= 2e-6 * w.abs().max() + 1e-12;
     // A zero point that lay on a rounding tie may move by one step; that is rare.
     EXPECT_GE(close.to(at::kDouble).mean().item<double>(), s.rows * s.columns < 50 ? 0.0 : 0.9);
@@ -94,8 +113,10 @@ TEST(GridLaws, WeightsOnTheGridComeBackBitForBit) {
     codes.select(1, 0).fill_(s.symmetric && s.family == GridFamily::kAwq ? 1 : 0);
     codes.select(1, 1).fill_(top);
     codes.select(1, 2).fill_(2);
-    const double zero = s.symmetric ? static_cast<double>(1 << (s.bits - 1)) : static_cast<double>(1 << (s.bits - 1)) - 0.25;
-    const at::Tensor on_grid = ((codes.clamp_min(s.symmetric && s.family == GridFamily::kAwq ? 1 : 0) - zero) * 0.125).contiguous();
+    const double zero =
+        s.symmetric ? static_cast<double>(1 << (s.bits - 1)) : static_cast<double>(1 << (s.bits - 1)) - 0.25;
+    const at::Tensor on_grid =
+        ((codes.clamp_min(s.symmetric && s.family == GridFamily::kAwq ? 1 : 0) - zero) * 0.125).contiguous();
     if (s.symmetric && s.family == GridFamily::kGptq) return;  // mirrored range: the step is not recovered
     EXPECT_TRUE(at::equal(quantize(on_grid, s, spec).w_hat, on_grid));
   });
@@ -107,7 +128,8 @@ TEST(GridLaws, SmallerSlicesHaveSmallerSteps) {
     Shape halves = s, whole = s;
     halves.group = s.columns / 2;
     whole.group = s.columns;
-    const at::Tensor small = quantize(w, halves, spec_of(s)).scale, large = quantize(w, whole, spec_of(s)).scale;
+    const at::Tensor small = quantize(w, halves, spec_of(s)).scale,
+                     large = quantize(w, whole, spec_of(s)).scale;
     EXPECT_TRUE((small <= large.expand_as(small)).all().item<bool>());
   });
 }
@@ -118,7 +140,9 @@ TEST(GridLaws, RangeSearchNeverRaisesItsOwnError) {
     GridSpec full = spec_of(s), search = spec_of(s);
     search.mse = true;
     search.mse_steps = 40;
-    const auto error = [&](const GridSpec& spec) { return (quantize(w, s, spec).w_hat - w).abs().pow(2.4).sum(1); };
+    const auto error = [&](const GridSpec& spec) {
+      return (quantize(w, s, spec).w_hat - w).abs().pow(2.4).sum(1);
+    };
     EXPECT_TRUE((error(search) <= error(full) * 1.0001 + 1e-12).all().item<bool>());
   });
 }

@@ -11,7 +11,8 @@
 namespace qbench::methods {
 namespace {
 
-// The file stores d * q + m per 32 weights, 4 bits each: an asymmetric grid with a real zero. RTN must find it again.
+// The file stores d * q + m per 32 weights, 4 bits each: an asymmetric grid with a real zero. RTN must find
+// it again.
 TEST(RealModel, RtnReturnsTheWeightsOfTheQ41FileExactly) {
   const auto path = testing_support::smollm2_gguf();
   if (!path) GTEST_SKIP() << "the model folder has no smollm2-135m; ./quickstart fetches it";
@@ -27,7 +28,8 @@ TEST(RealModel, RtnReturnsTheWeightsOfTheQ41FileExactly) {
       LinearTask task;
       task.name = spec.name;
       task.weight = at::empty({spec.out_features, spec.in_features}, at::kFloat);
-      checkpoint->read(spec.name + ".weight", {task.weight.data_ptr<float>(), static_cast<size_t>(task.weight.numel())});
+      checkpoint->read(spec.name + ".weight",
+                       {task.weight.data_ptr<float>(), static_cast<size_t>(task.weight.numel())});
       dynamic_cast<const Quantizer&>(*pass).quantize({&task, 1}, at::Tensor(), context);
       EXPECT_TRUE(at::equal(task.result.w_hat, task.weight)) << spec.name;
       EXPECT_DOUBLE_EQ(task.result.bits.effective(), 5.0) << "4 + (16 + 16) / 32, the size of Q4_1";

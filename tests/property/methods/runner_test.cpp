@@ -1,4 +1,5 @@
-// Whole recipes on a tiny model: what they leave unchanged, what they need, and that nothing depends on the number of lanes.
+// Whole recipes on a tiny model: what they leave unchanged, what they need, and that nothing depends on the
+// number of lanes.
 #include "methods/core/runner.h"
 
 #include <ATen/ATen.h>
@@ -20,25 +21,34 @@ using models::Site;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
-std::filesystem::path model_folder() { return testing_support::source_dir() / "tests/golden/methods_transform/models/tiny_llama"; }
+std::filesystem::path model_folder() {
+  return testing_support::source_dir() / "tests/golden/methods_transform/models/tiny_llama";
+}
 
 class TinyRunner : public ::testing::Test {
  protected:
   void SetUp() override {
     model_ = engine::Model::load(models::Checkpoint::open(models::resolve_model(model_folder().string())));
-    const std::vector<int64_t> ids = models::SafetensorsFile(model_folder() / "calib_and_logits.safetensors").integers("input_ids");
-    for (size_t i = 0; i < ids.size(); i += 64) samples_.emplace_back(ids.begin() + static_cast<long>(i), ids.begin() + static_cast<long>(i) + 64);
+    const std::vector<int64_t> ids =
+        models::SafetensorsFile(model_folder() / "calib_and_logits.safetensors").integers("input_ids");
+    for (size_t i = 0; i < ids.size(); i += 64)
+      samples_.emplace_back(ids.begin() + static_cast<long>(i), ids.begin() + static_cast<long>(i) + 64);
     statistics_ = gather_fp_statistics(*model_, samples_, Lanes(2));
   }
 
   QuantizeResult run(const std::string& recipe, const std::string& scheme, int lanes = 2) {
     model_->restore();
-    return quantize_model(*model_, parse_recipe(recipe, registered_methods()), parse_scheme(scheme), samples_, &statistics_, 0, Lanes(lanes));
+    return quantize_model(*model_, parse_recipe(recipe, registered_methods()), parse_scheme(scheme), samples_,
+                          &statistics_, 0, Lanes(lanes));
   }
 
-  at::Tensor logits() { return engine::logits(*model_, engine::hidden_states(*model_, samples_.front(), {64})); }
+  at::Tensor logits() {
+    return engine::logits(*model_, engine::hidden_states(*model_, samples_.front(), {64}));
+  }
 
-  double output_difference(const at::Tensor& fp) { return ((logits() - fp).norm() / fp.norm()).item<double>(); }
+  double output_difference(const at::Tensor& fp) {
+    return ((logits() - fp).norm() / fp.norm()).item<double>();
+  }
 
   std::unique_ptr<engine::Model> model_;
   std::vector<std::vector<int32_t>> samples_;
@@ -46,11 +56,14 @@ class TinyRunner : public ::testing::Test {
 };
 
 TEST_F(TinyRunner, LanesDoNotMatter) {
-  for (const char* recipe : {"rtn", "gptq", "gptq(true_sequential=false)", "awq", "smoothquant|gptq(act_order=false)", "awq(family=autoawq)|gptq"}) {
-    const QuantizeResult one = run(recipe, "w4a16g32", 1), two = run(recipe, "w4a16g32", 2), three = run(recipe, "w4a16g32", 3);
+  for (const char* recipe : {"rtn", "gptq", "gptq(true_sequential=false)", "awq",
+                             "smoothquant|gptq(act_order=false)", "awq(family=autoawq)|gptq"}) {
+    const QuantizeResult one = run(recipe, "w4a16g32", 1), two = run(recipe, "w4a16g32", 2),
+                         three = run(recipe, "w4a16g32", 3);
     EXPECT_EQ(one.artifact_hash, two.artifact_hash) << recipe;
     EXPECT_EQ(one.artifact_hash, three.artifact_hash) << recipe;
-    for (size_t i = 0; i < one.layers.size(); ++i) EXPECT_EQ(one.layers[i].json(), two.layers[i].json()) << recipe;
+    for (size_t i = 0; i < one.layers.size(); ++i)
+      EXPECT_EQ(one.layers[i].json(), two.layers[i].json()) << recipe;
   }
 }
 
@@ -88,10 +101,12 @@ TEST_F(TinyRunner, RtnNeedsNoSamples) {
 
 TEST_F(TinyRunner, RefusesIllegalCellsBeforeTouchingTheModel) {
   const std::string before = artifact_hash(*model_, Lanes(1));
-  EXPECT_THAT([&] { run("rtn", "w4a16g48"); }, ThrowsMessage<ConfigError>(HasSubstr("legal groups for this model")));
+  EXPECT_THAT([&] { run("rtn", "w4a16g48"); },
+              ThrowsMessage<ConfigError>(HasSubstr("legal groups for this model")));
   EXPECT_THAT([&] { run("awq", "w16a8"); }, ThrowsMessage<ConfigError>(HasSubstr("16 bits")));
   statistics_.blocks.pop_back();
-  EXPECT_THAT([&] { run("smoothquant", "w8a8"); }, ThrowsMessage<ConfigError>(HasSubstr("statistics of this model's 2 blocks")));
+  EXPECT_THAT([&] { run("smoothquant", "w8a8"); },
+              ThrowsMessage<ConfigError>(HasSubstr("statistics of this model's 2 blocks")));
   EXPECT_EQ(artifact_hash(*model_, Lanes(1)), before);
 }
 
@@ -100,7 +115,8 @@ TEST_F(TinyRunner, TheSchemeSetsTheActivationQuantizers) {
   run("rtn", "w16a8");
   EXPECT_GT(output_difference(fp), 0);
   EXPECT_EQ(model_->blocks[0].act(Site::kDownIn).bits, 8);
-  EXPECT_TRUE(at::equal(model_->blocks[0].linear(Role::kQ).weight, model_->load_block(0).linear(Role::kQ).weight));
+  EXPECT_TRUE(
+      at::equal(model_->blocks[0].linear(Role::kQ).weight, model_->load_block(0).linear(Role::kQ).weight));
   run("rtn", "w8a16");
   EXPECT_FALSE(model_->blocks[0].act(Site::kDownIn).enabled());
 }
@@ -128,7 +144,8 @@ TEST_F(TinyRunner, AlphaOneFlattensActivationsAndAlphaZeroWeights) {
   }
   run("smoothquant(alpha=0)|rtn", "w16a8");
   const engine::Block& block = model_->blocks[0];
-  const at::Tensor columns = at::cat({block.linear(Role::kGate).weight, block.linear(Role::kUp).weight}, 0).abs().amax(0);
+  const at::Tensor columns =
+      at::cat({block.linear(Role::kGate).weight, block.linear(Role::kUp).weight}, 0).abs().amax(0);
   EXPECT_LE((columns - 1).abs().max().item<double>(), 1e-5);
 }
 
@@ -148,7 +165,8 @@ TEST_F(TinyRunner, TheAwqSearchIsNeverWorseThanNoScale) {
       const auto losses = facts.at("losses").get<std::vector<double>>();
       EXPECT_LE(*std::min_element(losses.begin(), losses.end()), losses.front());
     }
-    EXPECT_TRUE(report.detail.at("awq").at("o_in").contains("skipped")) << "grouped queries: v -> o cannot take a scale";
+    EXPECT_TRUE(report.detail.at("awq").at("o_in").contains("skipped"))
+        << "grouped queries: v -> o cannot take a scale";
   }
 }
 
@@ -165,7 +183,8 @@ TEST_F(TinyRunner, RestoreBringsTheCheckpointBack) {
 }
 
 TEST_F(TinyRunner, ArtifactsComeBackExactly) {
-  const auto path = std::filesystem::temp_directory_path() / ("qbench-artifact-" + std::to_string(::getpid()));
+  const auto path =
+      std::filesystem::temp_directory_path() / ("qbench-artifact-" + std::to_string(::getpid()));
   const std::string hash = run("smoothquant|gptq", "w4a8g32").artifact_hash;
   save_artifact(*model_, path, Lanes(2));
   model_->restore();
@@ -192,7 +211,8 @@ TEST_F(TinyRunner, ArtifactsComeBackExactly) {
 }
 
 TEST_F(TinyRunner, StatisticsAreExactAndComeBack) {
-  const auto path = std::filesystem::temp_directory_path() / ("qbench-statistics-" + std::to_string(::getpid()) + ".safetensors");
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("qbench-statistics-" + std::to_string(::getpid()) + ".safetensors");
   statistics_.save(path, "model x set");
   const FpStatistics back = FpStatistics::load(path, "model x set");
   EXPECT_EQ(back.tokens, 512);
@@ -204,7 +224,8 @@ TEST_F(TinyRunner, StatisticsAreExactAndComeBack) {
       EXPECT_TRUE(at::equal(one_lane.blocks[b][s].mean_abs, statistics_.blocks[b][s].mean_abs));
     }
   }
-  EXPECT_THAT([&] { FpStatistics::load(path, "other"); }, ThrowsMessage<DataError>(HasSubstr("expected \"other\"")));
+  EXPECT_THAT([&] { FpStatistics::load(path, "other"); },
+              ThrowsMessage<DataError>(HasSubstr("expected \"other\"")));
   const std::string whole = read_text_file(path);
   write_file_atomically(path, whole.substr(0, whole.size() - 10));
   EXPECT_THROW(FpStatistics::load(path), DataError);
@@ -215,8 +236,12 @@ TEST_F(TinyRunner, OverflowNamesTheLayer) {
   model_->restore();
   model_->blocks[1].linear(Role::kUp).weight.mul_(1e30);
   model_->blocks[1].linear(Role::kGate).weight.mul_(1e30);
-  EXPECT_THAT([&] { quantize_model(*model_, parse_recipe("gptq", registered_methods()), parse_scheme("w4a16"), samples_, nullptr, 0, Lanes(1)); },
-              ThrowsMessage<NumericError>(HasSubstr("model.layers.1.mlp.")));
+  EXPECT_THAT(
+      [&] {
+        quantize_model(*model_, parse_recipe("gptq", registered_methods()), parse_scheme("w4a16"), samples_,
+                       nullptr, 0, Lanes(1));
+      },
+      ThrowsMessage<NumericError>(HasSubstr("model.layers.1.mlp.")));
   model_ = nullptr;
 }
 

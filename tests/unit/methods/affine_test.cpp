@@ -20,7 +20,8 @@ Fitted quantize(const std::vector<float>& w, const GridSpec& spec) {
   fit_grid(w.data(), static_cast<int64_t>(w.size()), 1, 1, spec, {&f.scale, &f.zero, &f.offset});
   f.w_hat.resize(w.size());
   f.codes.resize(w.size());
-  for (size_t i = 0; i < w.size(); ++i) round_column(&w[i], 1, spec, {&f.scale, &f.zero, &f.offset}, &f.w_hat[i], &f.codes[i]);
+  for (size_t i = 0; i < w.size(); ++i)
+    round_column(&w[i], 1, spec, {&f.scale, &f.zero, &f.offset}, &f.w_hat[i], &f.codes[i]);
   return f;
 }
 
@@ -79,7 +80,8 @@ TEST(Affine, RoundsHalfToEven) {
 }
 
 TEST(Affine, AllZeroSlicesStayZero) {
-  for (const GridSpec& spec : {asymmetric(4), symmetric(4), asymmetric(4, GridFamily::kAwq), symmetric(4, GridFamily::kAwq)}) {
+  for (const GridSpec& spec :
+       {asymmetric(4), symmetric(4), asymmetric(4, GridFamily::kAwq), symmetric(4, GridFamily::kAwq)}) {
     const Fitted f = quantize({0, 0, 0}, spec);
     EXPECT_EQ(f.w_hat, (std::vector<float>{0, 0, 0}));
     EXPECT_TRUE(std::isfinite(f.scale));
@@ -135,7 +137,8 @@ TEST(Affine, RealZeroKeepsBothExtremes) {
   EXPECT_EQ(f.w_hat, (std::vector<float>{10, 11, 17}));
 }
 
-// Shrinking the range of {0.5 x 7, 2}, 2 bits, squared error: the full range rounds 0.5 to 0.667; a smaller one is better.
+// Shrinking the range of {0.5 x 7, 2}, 2 bits, squared error: the full range rounds 0.5 to 0.667; a smaller
+// one is better.
 TEST(Affine, RangeSearchFindsASmallerErrorAndOneCandidateIsMinmax) {
   GridSpec full = asymmetric(2), search = asymmetric(2);
   search.mse = true;

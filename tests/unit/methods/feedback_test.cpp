@@ -40,7 +40,8 @@ TEST(FactorInverse, TwoByTwoByHand) {
 TEST(FactorInverse, DampsReplacesDeadColumnsAndOrders) {
   FactorOptions options;
   options.order = ColumnOrder::kActivation;
-  const InverseFactor factor = factor_inverse(matrix({4, 0, 0, 0, 0, 0, 0, 0, 9}, 3, 3), options, "l", Lanes(1));
+  const InverseFactor factor =
+      factor_inverse(matrix({4, 0, 0, 0, 0, 0, 0, 0, 9}, 3, 3), options, "l", Lanes(1));
   EXPECT_EQ(factor.dead, (std::vector<int64_t>{1}));
   EXPECT_EQ(factor.order, (std::vector<int64_t>{2, 0, 1}));
   const double damping = 0.01 * (4 + 1 + 9) / 3.0;
@@ -64,9 +65,10 @@ TEST(FactorInverse, DoublesTheDampingAndThenNamesTheLayer) {
   EXPECT_EQ(factor.attempts, 3);
   EXPECT_DOUBLE_EQ(factor.damping, 1.2);
   options.damp_steps = 2;
-  EXPECT_THAT([&] { factor_inverse(h, options, "model.layers.7.mlp.down_proj", Lanes(1)); },
-              ThrowsMessage<NumericError>(AllOf(HasSubstr("model.layers.7.mlp.down_proj"), HasSubstr("0.3 (column"), HasSubstr("0.6 (column"),
-                                                HasSubstr("gptq.damp"))));
+  EXPECT_THAT(
+      [&] { factor_inverse(h, options, "model.layers.7.mlp.down_proj", Lanes(1)); },
+      ThrowsMessage<NumericError>(AllOf(HasSubstr("model.layers.7.mlp.down_proj"), HasSubstr("0.3 (column"),
+                                        HasSubstr("0.6 (column"), HasSubstr("gptq.damp"))));
 }
 
 TEST(FactorInverse, RefusesInputsThatAreNotFinite) {
@@ -76,8 +78,8 @@ TEST(FactorInverse, RefusesInputsThatAreNotFinite) {
               ThrowsMessage<NumericError>(AllOf(HasSubstr("blocks.0"), HasSubstr("channel 1"))));
 }
 
-// One row, two columns, H = [[2, 1], [1, 2]] without damping, 2-bit grid of the row (0.9, 2.4): s = 0.8, z = 0.
-// Column 0: q = 0.8, err = 0.1 / U00; column 1 becomes 2.4 - 0.1 U01 / U00 = 2.4 + 0.05 = 2.45, q = 2.4.
+// One row, two columns, H = [[2, 1], [1, 2]] without damping, 2-bit grid of the row (0.9, 2.4): s = 0.8, z =
+// 0. Column 0: q = 0.8, err = 0.1 / U00; column 1 becomes 2.4 - 0.1 U01 / U00 = 2.4 + 0.05 = 2.45, q = 2.4.
 TEST(Feedback, OneStepByHand) {
   const at::Tensor w = matrix({0.9F, 2.4F}, 1, 2);
   FactorOptions factor_options;
@@ -107,7 +109,8 @@ TEST(Feedback, DeadColumnsBecomeZero) {
   std::vector<FeedbackJob> jobs = {{w, &result}};
   quantize_with_feedback(jobs, at::eye(4), Slices{}, spec, options, Lanes(1), false);
   EXPECT_EQ(result.w_hat[0][1].item<float>(), 0.0F);
-  EXPECT_NEAR(result.scale.item<float>(), 6.0F / 15, 1e-6) << "whole rows are fitted before dead columns are zeroed";
+  EXPECT_NEAR(result.scale.item<float>(), 6.0F / 15, 1e-6)
+      << "whole rows are fitted before dead columns are zeroed";
   EXPECT_EQ(w[0][1].item<float>(), 5.0F) << "the weight itself is not changed";
 }
 

@@ -27,11 +27,13 @@ class Lab : public ::testing::Test {
     code_ = at::randint(-9, 9, {40, 32}, at::kChar);
     exponent_ = at::full({32}, -3, at::kInt);
     const auto tensor = [](const char* name, const char* dtype, const at::Tensor& t) {
-      return models::SafetensorsTensor{name, dtype, t.sizes().vec(), {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}};
+      return models::SafetensorsTensor{
+          name, dtype, t.sizes().vec(), {static_cast<const std::byte*>(t.const_data_ptr()), t.nbytes()}};
     };
     models::write_safetensors(path_, std::vector<models::SafetensorsTensor>{
-                                         tensor("a.W", "F32", w_), tensor("a.X", "F32", x_), tensor("b.W", "F32", w_),
-                                         tensor("b.X_code", "I8", code_), tensor("b.X_exp", "I32", exponent_), tensor("bare.W", "F32", w_)});
+                                         tensor("a.W", "F32", w_), tensor("a.X", "F32", x_),
+                                         tensor("b.W", "F32", w_), tensor("b.X_code", "I8", code_),
+                                         tensor("b.X_exp", "I32", exponent_), tensor("bare.W", "F32", w_)});
   }
   void TearDown() override { std::filesystem::remove(path_); }
 
@@ -39,7 +41,8 @@ class Lab : public ::testing::Test {
     return run_lab(problem, parse_recipe(recipe, registered_methods()), parse_scheme(scheme), Lanes(lanes));
   }
 
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / ("qbench-lab-" + std::to_string(::getpid()) + ".safetensors");
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("qbench-lab-" + std::to_string(::getpid()) + ".safetensors");
   at::Tensor w_, x_, code_, exponent_;
 };
 
@@ -55,22 +58,27 @@ TEST_F(Lab, ReadsPlainAndCodedInputs) {
 }
 
 TEST_F(Lab, SaysWhatIsMissing) {
-  EXPECT_THAT([&] { read_lab_problem(path_, "bore"); }, ThrowsMessage<DataError>(HasSubstr("Did you mean \"bare\"?")));
+  EXPECT_THAT([&] { read_lab_problem(path_, "bore"); },
+              ThrowsMessage<DataError>(HasSubstr("Did you mean \"bare\"?")));
   const LabProblem bare = read_lab_problem(path_, "bare");
-  EXPECT_THAT([&] { run(bare, "gptq", "w4a16"); }, ThrowsMessage<ConfigError>(AllOf(HasSubstr("needs inputs"), HasSubstr("bare.X"))));
+  EXPECT_THAT([&] { run(bare, "gptq", "w4a16"); },
+              ThrowsMessage<ConfigError>(AllOf(HasSubstr("needs inputs"), HasSubstr("bare.X"))));
   EXPECT_THAT([&] { run(bare, "fp", "fp"); }, ThrowsMessage<ConfigError>(HasSubstr("does nothing")));
-  EXPECT_THAT([&] { run(bare, "rtn", "w16a8"); }, ThrowsMessage<ConfigError>(HasSubstr("leaves weights untouched")));
+  EXPECT_THAT([&] { run(bare, "rtn", "w16a8"); },
+              ThrowsMessage<ConfigError>(HasSubstr("leaves weights untouched")));
 }
 
 TEST_F(Lab, TensorsReproduceTheWeight) {
   const LabProblem a = read_lab_problem(path_, "a");
-  for (const char* recipe : {"rtn", "gptq", "gptq(act_order=false)", "gptq(group_aware=true,static_groups=false)", "gptq(static_groups=false)"}) {
+  for (const char* recipe : {"rtn", "gptq", "gptq(act_order=false)",
+                             "gptq(group_aware=true,static_groups=false)", "gptq(static_groups=false)"}) {
     for (const char* scheme : {"w4a16", "w3a16g8-asym", "w4a16-tensor", "w2a16g16"}) {
       SCOPED_TRACE(std::string(recipe) + " " + scheme);
       const LabResult result = run(a, recipe, scheme);
       const at::Tensor index = result.find("g_idx")->to(at::kLong);
-      const at::Tensor rebuilt = result.find("scale")->index_select(1, index) *
-                                 (result.find("codes")->to(at::kFloat) - result.find("zero")->index_select(1, index));
+      const at::Tensor rebuilt =
+          result.find("scale")->index_select(1, index) *
+          (result.find("codes")->to(at::kFloat) - result.find("zero")->index_select(1, index));
       EXPECT_TRUE(at::equal(rebuilt, *result.find("w_hat")));
       EXPECT_GT(result.summary.at("weight_fro").get<double>(), 0);
       EXPECT_GT(result.summary.at("bits").at("effective").get<double>(), 2);
@@ -83,7 +91,8 @@ TEST_F(Lab, ScaledRecipesComeBackToTheGivenBasis) {
   const LabResult awq = run(a, "awq", "w4a16g8");
   ASSERT_NE(awq.find("channel_scale"), nullptr);
   EXPECT_LT(awq.summary.at("weight_error").get<double>(), 0.2);
-  EXPECT_LE(awq.summary.at("out_err").get<double>(), run(a, "rtn(grid=awq)", "w4a16g8").summary.at("out_err").get<double>());
+  EXPECT_LE(awq.summary.at("out_err").get<double>(),
+            run(a, "rtn(grid=awq)", "w4a16g8").summary.at("out_err").get<double>());
 }
 
 TEST_F(Lab, WritesTensorsAndSummary) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <random>
+
 #include "harness/core/errors.h"
 
 namespace qbench::methods {
@@ -28,7 +30,8 @@ models::Architecture smollm() {
   return a;
 }
 
-std::vector<std::string> problems(std::string_view recipe, std::string_view scheme, bool has_calibration = true) {
+std::vector<std::string> problems(std::string_view recipe, std::string_view scheme,
+                                  bool has_calibration = true) {
   return legality_problems(parse(recipe), parse_scheme(scheme), smollm(), has_calibration);
 }
 
@@ -51,7 +54,8 @@ TEST(Recipe, CompletesTransformsWithRtn) {
 }
 
 TEST(Recipe, IdentityHoldsEveryParameterAndVersion) {
-  EXPECT_THAT(parse("gptq").identity(), AllOf(HasSubstr("gptq@"), HasSubstr("damp=0.01"), HasSubstr("act_order=true")));
+  EXPECT_THAT(parse("gptq").identity(),
+              AllOf(HasSubstr("gptq@"), HasSubstr("damp=0.01"), HasSubstr("act_order=true")));
   EXPECT_EQ(parse("gptq").identity(), parse("gptq(block=128)").identity());
   EXPECT_NE(parse("gptq").identity(), parse("gptq(block=64)").identity());
 }
@@ -67,7 +71,8 @@ TEST(Recipe, NamesTheNearestMethodAndParameter) {
 
 TEST(Recipe, RefusesAWrongOrder) {
   EXPECT_THAT([] { parse("rtn|gptq"); }, ThrowsMessage<ConfigError>(HasSubstr("both quantize")));
-  EXPECT_THAT([] { parse("gptq|smoothquant"); }, ThrowsMessage<ConfigError>(HasSubstr("must come before gptq")));
+  EXPECT_THAT([] { parse("gptq|smoothquant"); },
+              ThrowsMessage<ConfigError>(HasSubstr("must come before gptq")));
 }
 
 TEST(Recipe, KnowsWhatItNeeds) {
@@ -77,6 +82,36 @@ TEST(Recipe, KnowsWhatItNeeds) {
   EXPECT_TRUE(needs_fp_statistics(parse("smoothquant")));
   EXPECT_FALSE(needs_calibration(parse("smoothquant")));
   EXPECT_FALSE(seed_matters(parse("smoothquant|gptq")));
+}
+
+// Damaged recipes and schemes give a ConfigError or something that prints back to itself; never a crash.
+TEST(Recipe, SurvivesDamagedText) {
+  std::mt19937 random(17);
+  const std::string alphabet = "gptqrwnasmo()=,|\"\\ .01-8\n\0";
+  for (int i = 0; i < 20000; ++i) {
+    std::string recipe = "smoothquant(alpha=0.8)|gptq(act_order=false,damp=0.05)", scheme = "w4a16g32-asym";
+    for (std::string* text : {&recipe, &scheme}) {
+      for (uint32_t edits = random() % 4; edits > 0; --edits) {
+        const size_t at = random() % text->size();
+        if (random() % 3 == 0)
+          text->erase(at, 1 + random() % 5);
+        else if (random() % 2 == 0)
+          (*text)[at] = alphabet[random() % alphabet.size()];
+        else
+          text->insert(at, 1, alphabet[random() % alphabet.size()]);
+        if (text->empty()) *text = "w";
+      }
+    }
+    try {
+      const Recipe parsed = parse(recipe);
+      EXPECT_EQ(parse(parsed.canonical()), parsed) << recipe;
+    } catch (const ConfigError&) {
+    }
+    try {
+      EXPECT_EQ(parse_scheme(parse_scheme(scheme).print()), parse_scheme(scheme)) << scheme;
+    } catch (const ConfigError&) {
+    }
+  }
 }
 
 TEST(Legality, AcceptsTheUsualCells) {
@@ -92,7 +127,8 @@ TEST(Legality, AcceptsTheUsualCells) {
 
 TEST(Legality, NamesLinearsAndLegalGroups) {
   EXPECT_THAT(problems("rtn", "w4a16g128"),
-              Contains(AllOf(HasSubstr("128 columns"), HasSubstr("576 input columns"), HasSubstr("model.layers.0.self_attn.q_proj"),
+              Contains(AllOf(HasSubstr("128 columns"), HasSubstr("576 input columns"),
+                             HasSubstr("model.layers.0.self_attn.q_proj"),
                              HasSubstr("legal groups for this model: 8, 12, 16, 24, 32, 48, 64, 96, 192"))));
   EXPECT_THAT(problems("rtn", "w4a16g128"), Not(Contains(HasSubstr("down_proj"))));
 }

@@ -29,8 +29,8 @@ TEST(Scheme, ReadsBitsGranularityAndSymmetry) {
 }
 
 TEST(Scheme, PrintsWhatItParses) {
-  for (const char* text : {"fp", "w4a16g64", "w4a16g32-asym", "w3a16", "w8a8", "w8a8-tensor", "w8a8-tensor-asym", "w4a4", "w16a8",
-                           "w2a16-asym", "w7a4g1"}) {
+  for (const char* text : {"fp", "w4a16g64", "w4a16g32-asym", "w3a16", "w8a8", "w8a8-tensor",
+                           "w8a8-tensor-asym", "w4a4", "w16a8", "w2a16-asym", "w7a4g1"}) {
     EXPECT_EQ(parse_scheme(text).print(), text);
     EXPECT_EQ(parse_scheme(parse_scheme(text).print()), parse_scheme(text));
   }
@@ -41,7 +41,8 @@ TEST(Scheme, PrintsWhatItParses) {
 
 TEST(Scheme, SaysWhatWasWrongAndWhatIsNearest) {
   const auto message = [](const char* text, const char* part) {
-    EXPECT_THAT([&] { parse_scheme(text); }, ThrowsMessage<ConfigError>(AllOf(HasSubstr(part), HasSubstr("w4a16g64"))))
+    EXPECT_THAT([&] { parse_scheme(text); },
+                ThrowsMessage<ConfigError>(AllOf(HasSubstr(part), HasSubstr("w4a16g64"))))
         << text;
   };
   message("w9a16", "the nearest is 8");
@@ -63,7 +64,8 @@ TEST(Scheme, SaysWhatWasWrongAndWhatIsNearest) {
 }
 
 TEST(Scheme, ExamplesParse) {
-  for (const SchemeExample& example : scheme_examples()) EXPECT_EQ(parse_scheme(example.text).print(), example.text);
+  for (const SchemeExample& example : scheme_examples())
+    EXPECT_EQ(parse_scheme(example.text).print(), example.text);
 }
 
 }  // namespace
