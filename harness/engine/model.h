@@ -40,7 +40,8 @@ struct ActivationQuantizer {
   bool enabled() const { return bits < 16; }
 };
 
-/// Fake-quantized copy of x [..., features]. Symmetric: max(absmax, 1e-5) / (2^(b-1) - 1), half to even (SmoothQuant).
+/// Fake-quantized copy of x [..., features]. Symmetric: max(absmax, 1e-5) / (2^(b-1) - 1), half to even
+/// (SmoothQuant).
 at::Tensor quantize_activation(const at::Tensor& x, const ActivationQuantizer& quantizer);
 
 struct Block {
@@ -69,18 +70,18 @@ class Model {
   /// Puts every block back to the file's weights.
   void restore();
 
-  at::Tensor embedding;   ///< [vocab, hidden]
+  at::Tensor embedding;  ///< [vocab, hidden]
   std::vector<Block> blocks;
   Norm final_norm;
-  at::Tensor head;        ///< [vocab, hidden]; the same tensor as `embedding` when tied
+  at::Tensor head;  ///< [vocab, hidden]; the same tensor as `embedding` when tied
 
  private:
   std::shared_ptr<const models::Checkpoint> checkpoint_;
   std::vector<models::SiteSpec> sites_;
 };
 
-/// x [..., in] -> [..., out] = x weight^T (+ bias). The program's one matrix product for linears: the sum over `in` runs in
-/// order, so a row's result does not depend on the other rows.
+/// x [..., in] -> [..., out] = x weight^T (+ bias). The program's one matrix product for linears: the sum
+/// over `in` runs in order, so a row's result does not depend on the other rows.
 at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
 /// Lengths of the sequences packed one after the other in a [tokens, ...] tensor; each starts at position 0.
@@ -89,9 +90,10 @@ using SequenceLengths = std::vector<int64_t>;
 /// ids -> [tokens, hidden].
 at::Tensor embed(const Model& model, std::span<const int32_t> ids);
 
-/// Walks one block site by site, so that a caller can look at a site's input and replace the linears that read it
-/// before they run ("true sequential" for the price of one pass):
-///   for (BlockCursor c(model, block, x, lengths); !c.done(); c.advance()) { c.site(); c.input(); ... }   then c.output().
+/// Walks one block site by site, so that a caller can look at a site's input and replace the linears that
+/// read it before they run ("true sequential" for the price of one pass):
+///   for (BlockCursor c(model, block, x, lengths); !c.done(); c.advance()) { c.site(); c.input(); ... } then
+///   c.output().
 /// The block and model must outlive the cursor; linears may be changed between calls.
 class BlockCursor {
  public:
@@ -115,13 +117,16 @@ class BlockCursor {
 };
 
 /// The whole block at once (the fast path; agrees with the cursor to float32 rounding).
-at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x, const SequenceLengths& lengths);
+at::Tensor run_block(const Model& model, const Block& block, const at::Tensor& x,
+                     const SequenceLengths& lengths);
 
-/// run_block over many independent samples, each [tokens, hidden] and replaced by its output, one sample per lane.
-void run_block_samples(const Model& model, const Block& block, std::span<at::Tensor> samples, const Lanes& lanes);
+/// run_block over many independent samples, each [tokens, hidden] and replaced by its output, one sample per
+/// lane.
+void run_block_samples(const Model& model, const Block& block, std::span<at::Tensor> samples,
+                       const Lanes& lanes);
 
-/// What the branch adds to the residual stream, from a site's input on: kQkvIn and kOIn -> attention output (o_proj),
-/// kGateUpIn and kDownIn -> mlp output (down_proj). AWQ's "inspected module" for qkv and gate/up.
+/// What the branch adds to the residual stream, from a site's input on: kQkvIn and kOIn -> attention output
+/// (o_proj), kGateUpIn and kDownIn -> mlp output (down_proj). AWQ's "inspected module" for qkv and gate/up.
 at::Tensor run_branch(const Model& model, const Block& block, Site site, const at::Tensor& input,
                       const SequenceLengths& lengths);
 
@@ -130,7 +135,8 @@ at::Tensor hidden_states(const Model& model, std::span<const int32_t> ids, const
 /// [rows, vocab] logits of final hidden rows.
 at::Tensor logits(const Model& model, const at::Tensor& hidden);
 
-/// What computes on this machine, for the environment of a run: {"kernels": "avx512", "strip_tokens": 16, ...}.
+/// What computes on this machine, for the environment of a run: {"kernels": "avx512", "strip_tokens": 16,
+/// ...}.
 Json engine_info();
 
 }  // namespace qbench::engine
