@@ -41,7 +41,8 @@ struct ActivationQuantizer {
 };
 
 /// Fake-quantized copy of x [..., features]. Symmetric: max(absmax, 1e-5) / (2^(b-1) - 1), half to even
-/// (SmoothQuant).
+/// (SmoothQuant). Asymmetric: the range is widened to hold 0, step = max(range, 1e-5) / (2^b - 1), rounded
+/// zero point, codes clamped.
 at::Tensor quantize_activation(const at::Tensor& x, const ActivationQuantizer& quantizer);
 
 struct Block {

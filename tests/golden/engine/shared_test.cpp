@@ -110,8 +110,8 @@ TEST(SharedEngine, TheRealModelGivesTheReferenceLossesAndLikelihoods) {
   const auto scorer = make_scorer(*model, Lanes(2));
   check_windows(*scorer, shared / "golden" / "eval" / "ppl_smollm2" / "wikitext2_file_S512.safetensors", 1e-4,
                 1e-6);
-  check_windows(*scorer, shared / "golden" / "eval" / "ppl_smollm2" / "wikitext2_file_S2048.safetensors", 3e-4,
-                1e-6);
+  check_windows(*scorer, shared / "golden" / "eval" / "ppl_smollm2" / "wikitext2_file_S2048.safetensors",
+                3e-4, 1e-6);
   check_task(*scorer, shared / "golden" / "eval" / "lmeval_smollm2" / "hellaswag.json");
   check_task(*scorer, shared / "golden" / "eval" / "lmeval_smollm2" / "lambada.json");
 }
