@@ -86,7 +86,8 @@ void MergeTable::add(int32_t left, int32_t right, Merge merge) {
 bool WordCache::lookup(std::string_view word, std::vector<int32_t>& out) const {
   if (slots_.empty()) return false;
   const uint64_t hash = hash_text(word);
-  for (size_t i = hash & (kSlots - 1); slots_[i].used; i = (i + 1) & (kSlots - 1)) {
+  const size_t mask = slots_.size() - 1;
+  for (size_t i = hash & mask; slots_[i].used; i = (i + 1) & mask) {
     const Slot& slot = slots_[i];
     if (slot.hash != hash || std::string_view(text_).substr(slot.text, slot.length) != word) continue;
     out.insert(out.end(), ids_.begin() + slot.ids, ids_.begin() + slot.ids + slot.count);
@@ -95,18 +96,26 @@ bool WordCache::lookup(std::string_view word, std::vector<int32_t>& out) const {
   return false;
 }
 
+void WordCache::place(const Slot& slot) {
+  const size_t mask = slots_.size() - 1;
+  size_t i = slot.hash & mask;
+  while (slots_[i].used) i = (i + 1) & mask;
+  slots_[i] = slot;
+}
+
+void WordCache::grow() {
+  std::vector<Slot> old(slots_.empty() ? kFirstSlots : slots_.size() * 2);
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.used) place(slot);
+  }
+}
+
 void WordCache::remember(std::string_view word, const int32_t* ids, size_t count) {
   if (word.size() > kMaxWordBytes || words_ >= kMaxWords) return;
-  if (slots_.empty()) slots_.resize(kSlots);
-  const uint64_t hash = hash_text(word);
-  size_t i = hash & (kSlots - 1);
-  while (slots_[i].used) i = (i + 1) & (kSlots - 1);
-  slots_[i] = {hash,
-               static_cast<uint32_t>(text_.size()),
-               static_cast<uint32_t>(ids_.size()),
-               static_cast<uint16_t>(word.size()),
-               static_cast<uint16_t>(count),
-               true};
+  if (words_ * 2 >= slots_.size()) grow();
+  place({hash_text(word), static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(ids_.size()), static_cast<uint16_t>(word.size()),
+         static_cast<uint16_t>(count), true});
   text_.append(word);
   ids_.insert(ids_.end(), ids, ids + count);
   ++words_;

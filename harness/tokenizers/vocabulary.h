@@ -126,8 +126,10 @@ class WordCache {
     uint16_t length = 0, count = 0;
     bool used = false;
   };
-  static constexpr size_t kSlots = size_t{1} << 17;
-  static constexpr size_t kMaxWords = kSlots / 2;
+  static constexpr size_t kFirstSlots = size_t{1} << 10;
+  static constexpr size_t kMaxWords = size_t{1} << 16;
+  void place(const Slot& slot);
+  void grow();
 
   std::vector<Slot> slots_;
   std::string text_;

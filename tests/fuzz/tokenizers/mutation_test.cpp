@@ -68,6 +68,7 @@ class TokenizerMutations : public models::ScratchFolder {
     for (int round = 0; round < rounds; ++round) {
       std::mt19937_64 random(static_cast<uint64_t>(round));
       const std::string content = make(random);
+      std::filesystem::remove(dir_ / file);  // a new file, not a truncated one: file systems flush those at once
       std::ofstream(dir_ / file, std::ios::binary | std::ios::trunc).write(content.data(), static_cast<std::streamsize>(content.size()));
       try {
         used += load_and_use(source);
