@@ -150,7 +150,7 @@ class ChoiceTask final : public Task {
 
   void find_set_parts(const data::DataSet& set) {
     if (set.parts.empty() || !params_.part.empty()) {
-      parts_.push_back({params_.part, data::locate(set, split(), set.parts.empty() ? "" : params_.part)});
+      parts_.push_back({params_.part, data::locate(set, split(), set.parts.empty() ? "" : params_.part, "data")});
       return;
     }
     std::vector<std::string> absent;
@@ -161,7 +161,7 @@ class ChoiceTask final : public Task {
         absent.push_back(part);
       }
     }
-    if (parts_.empty()) data::locate(set, split(), set.parts.front());
+    if (parts_.empty()) data::locate(set, split(), set.parts.front(), "data");
     if (!absent.empty()) {
       throw DataError(fmt::format("task {}: {} of {} parts are not on this machine ({}); name one that is: part=NAME", canonical(),
                                   absent.size(), set.parts.size(), fmt::join(absent, ", ")));
@@ -287,6 +287,8 @@ TaskFileRef find_task_file(const std::string& name) {
   }
   return best;
 }
+
+std::string task_file_summary(const fs::path& path) { return ChoiceFile::load(path).summary; }
 
 std::unique_ptr<Task> make_task_file(const TaskFileRef& file, const Call& call) {
   auto params = bind_fields<ChoiceParams>(call, "task");

@@ -50,6 +50,9 @@ struct TaskFileRef {
 };
 TaskFileRef find_task_file(const std::string& name);
 
+/// Its key summary. @throws ConfigError
+std::string task_file_summary(const std::filesystem::path& path);
+
 /// A task file under its own name: hellaswag(limit=100).
 std::unique_ptr<Task> make_task_file(const TaskFileRef& file, const Call& call);
 

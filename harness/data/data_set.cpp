@@ -182,16 +182,16 @@ std::optional<Located> try_locate(const DataSet& set, const std::string& split_n
   return std::nullopt;
 }
 
-Located locate(const DataSet& set, const std::string& split_name, const std::string& part) {
+Located locate(const DataSet& set, const std::string& split_name, const std::string& part, const std::string& argument) {
   if (auto found = try_locate(set, split_name, part)) return *found;
   const Split& split = find_split(set, split_name);
   std::vector<std::string> names, places;
   for (const std::string& file : split.files) names.push_back(fill_part(file, part));
   for (const fs::path& place : search_places(set)) places.push_back(place.string());
   throw DataError(fmt::format(
-      "data set {} ({}) is not on this machine: looked for {} in {}.{} Or name the file yourself: file=PATH.\n{}",
+      "data set {} ({}) is not on this machine: looked for {} in {}.{} Or name the file yourself: {}=PATH.\n{}",
       set.name, split.name, fmt::join(names, " or "), fmt::join(places, ", "),
-      std::getenv("QBENCH_DATA") == nullptr ? " Set QBENCH_DATA to the folder that holds your data sets." : "",
+      std::getenv("QBENCH_DATA") == nullptr ? " Set QBENCH_DATA to the folder that holds your data sets." : "", argument,
       fill_part(trim(set.get), part)));
 }
 

@@ -53,7 +53,8 @@ struct Located {
 /// Finds a file of a set: shipped, below $QBENCH_DATA, below QBENCH_HOME/data, in the hub cache.
 /// @param split  "" = the set's default
 /// @throws ConfigError for an unknown split or part, DataError when the file is absent (says where it was looked for and how to get it).
-Located locate(const DataSet& set, const std::string& split, const std::string& part = "");
+/// @param argument  the parameter by which a user may name the file instead, for the message
+Located locate(const DataSet& set, const std::string& split, const std::string& part = "", const std::string& argument = "file");
 std::optional<Located> try_locate(const DataSet& set, const std::string& split, const std::string& part = "");
 /// A file given by its path. Relative paths are tried as they are, then below $QBENCH_DATA. @throws DataError.
 Located locate_file(const std::string& path);

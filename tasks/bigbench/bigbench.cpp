@@ -371,6 +371,8 @@ std::unique_ptr<Task> make(const Call& call) { return std::make_unique<BigBenchT
 
 std::vector<std::string> bigbench_names() { return bigbench_tasks(); }
 
+std::string bigbench_summary(const std::string& name) { return bigbench_description(find_bigbench(name)); }
+
 std::unique_ptr<Task> make_bigbench_by_name(const Call& call) {
   Call full{"bigbench", {{"name", call.name}}};
   for (const auto& [key, value] : call.args) {

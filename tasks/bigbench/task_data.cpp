@@ -200,6 +200,13 @@ BigBenchFiles find_bigbench_file(const std::string& path) {
   return files;
 }
 
+std::string bigbench_description(const BigBenchFiles& files) {
+  if (files.header.empty()) return "";
+  const OrderedJson header = read_header(files.header);
+  const OrderedJson& fields = header.contains("description") || !header.contains("task_json") ? header : header.at("task_json");
+  return replace_all(text_or(fields, "description", "", files.header.string()), "\n", " ");
+}
+
 BigBenchData load_bigbench(const BigBenchFiles& files) {
   BigBenchData data;
   data.name = files.name;

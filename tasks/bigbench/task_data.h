@@ -56,6 +56,9 @@ BigBenchFiles find_bigbench_file(const std::string& path);
 /// @throws DataError with file and line.
 BigBenchData load_bigbench(const BigBenchFiles& files);
 
+/// The header's description on one line, "" if it has none. @throws DataError
+std::string bigbench_description(const BigBenchFiles& files);
+
 /// Header from a `key: JSON` file or the top level of a task.json; official defaults filled in.
 BigBenchFormat bigbench_format(const OrderedJson& header, const std::string& place);
 

@@ -36,6 +36,15 @@ std::vector<std::string> task_names() {
   return names;
 }
 
+std::string task_summary(const std::string& name) {
+  for (const TaskInfo& kind : task_registry()) {
+    if (kind.name == name) return kind.summary;
+  }
+  if (const TaskFileRef file = find_task_file(name); !file.path.empty()) return task_file_summary(file.path);
+  const auto bigbench = bigbench_names();
+  return std::find(bigbench.begin(), bigbench.end(), name) == bigbench.end() ? "" : "BIG-bench: " + bigbench_summary(name);
+}
+
 std::unique_ptr<Task> make_task(const std::string& text) {
   const Call call = parse_call(text, "task");
   for (const TaskInfo& kind : task_registry()) {

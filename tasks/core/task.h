@@ -73,6 +73,8 @@ struct TaskInfo {
 const std::vector<TaskInfo>& task_registry();
 /// Names that can be written directly: kinds plus task files (tasks/defs/*.yaml, shipped BIG-bench tasks).
 std::vector<std::string> task_names();
+/// One line about any of task_names(). "" for an unknown name.
+std::string task_summary(const std::string& name);
 /// Parses, checks parameters and finds the data (its header, not its tokens). @throws ConfigError, DataError.
 std::unique_ptr<Task> make_task(const std::string& text);
 
