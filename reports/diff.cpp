@@ -182,7 +182,8 @@ class Differ {
   }
 
   void compare_rows(const Row& a, const Row& b) {
-    const std::string cell = cell_name(a, several_models_);
+    const std::string name_a = cell_name(a, several_models_), name_b = cell_name(b, several_models_);
+    const std::string cell = name_a == name_b ? name_a : name_a + " → " + name_b;
     if (!a.quantize_key.empty() && !b.quantize_key.empty())
       compare_steps(cell, "quantize", a.quantize_key, b.quantize_key);
     std::set<size_t> matched;

@@ -57,7 +57,7 @@ std::string summary_table(const results::Store& store, int64_t run, bool color) 
   const Report report = build_report(store, options);
   check_selection(report, options, store);
   std::string text;
-  for (const Table& table : scheme_tables(report, true)) text += terminal_table(table, color) + "\n";
+  for (const Table& table : scheme_tables(report, 1)) text += terminal_table(table, color) + "\n";
   text += terminal_problems(report, color);
   for (const auto& note : report.notes)
     text += (color ? "\x1b[33m! " : "! ") + terminal_escape(note) + (color ? "\x1b[0m\n" : "\n");

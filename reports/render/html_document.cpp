@@ -36,11 +36,7 @@ Json entry_json(const Row& row, size_t c) {
   Json json = Json::array({brief(entry.score.value, 7), entry.score.n});
   if (!entry.against_baseline) return json;
   const Comparison& against = *entry.against_baseline;
-  std::optional<Interval> interval = against.interval;
-  if (!interval && against.delta_stderr) {
-    const double half = normal_quantile(0.975) * *against.delta_stderr;
-    interval = Interval{against.delta - half, against.delta + half};
-  }
+  const std::optional<Interval>& interval = against.interval;
   json.push_back(brief(against.delta, 5));
   json.push_back(interval ? brief(interval->low, 5) : Json(nullptr));
   json.push_back(interval ? brief(interval->high, 5) : Json(nullptr));

@@ -7,6 +7,10 @@
 namespace qbench::reports {
 namespace {
 
+void trim_line(std::string& text) {
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+}
+
 const char* color_of(Tone tone) {
   switch (tone) {
     case Tone::kGood:
@@ -27,6 +31,30 @@ struct Widths {
   size_t all() const { return text + suffix; }
 };
 
+/// Breaks at the separators of names so that no line is longer than `width` unless one word is.
+std::vector<std::string> wrapped_name(const std::string& name, size_t width) {
+  std::vector<std::string> lines = {""};
+  std::string word;
+  const auto flush = [&] {
+    if (!lines.back().empty() && display_width(lines.back() + word) > width) lines.emplace_back();
+    lines.back() += word;
+    word.clear();
+  };
+  for (const char c : name) {
+    word += c;
+    if (c == '_' || c == ' ' || c == '(' || c == ',' || c == '/') flush();
+  }
+  flush();
+  for (auto& line : lines) trim_line(line);
+  return lines;
+}
+
+/// Titles of columns break so that a long one does not push the numbers apart.
+std::vector<std::string> title_lines(const TableColumn& column) {
+  constexpr size_t kTitleWidth = 14;
+  return wrapped_name(terminal_escape(column.title), kTitleWidth);
+}
+
 std::vector<Widths> column_widths(const Table& table) {
   std::vector<Widths> widths(table.columns.size());
   for (const auto& row : table.rows) {
@@ -36,7 +64,8 @@ std::vector<Widths> column_widths(const Table& table) {
     }
   }
   for (size_t c = 0; c < widths.size(); ++c) {
-    const size_t title = display_width(terminal_escape(table.columns[c].title));
+    size_t title = 0;
+    for (const auto& line : title_lines(table.columns[c])) title = std::max(title, display_width(line));
     if (title > widths[c].all()) widths[c].text = title - widths[c].suffix;
   }
   return widths;
@@ -57,53 +86,24 @@ std::string terminal_cell(const Value& value, const Widths& width, bool numeric,
   return *tone == '\0' ? body : tone + body + "\x1b[0m";
 }
 
-void trim_line(std::string& text);
+/// A heading of one column or of a group of them.
+struct Heading {
+  size_t start, width;
+  bool right;
+  std::vector<std::string> lines;
+};
 
-/// Breaks at the separators of names so that no line is longer than `width` unless one word is.
-std::vector<std::string> wrapped_name(const std::string& name, size_t width) {
-  std::vector<std::string> lines = {""};
-  std::string word;
-  const auto flush = [&] {
-    if (!lines.back().empty() && display_width(lines.back() + word) > width) lines.emplace_back();
-    lines.back() += word;
-    word.clear();
-  };
-  for (const char c : name) {
-    word += c;
-    if (c == '_' || c == ' ' || c == '(' || c == ',' || c == '/') flush();
-  }
-  flush();
-  return lines;
-}
-
-/// Headings over groups of columns, wrapped to the width of their group; the last lines touch the column
-/// titles.
-std::string group_lines(const Table& table, const std::vector<Widths>& widths) {
-  struct Group {
-    size_t start, width;
-    std::vector<std::string> lines;
-  };
-  std::vector<Group> groups;
-  size_t position = 0, height = 0;
-  for (size_t c = 0; c < table.columns.size();) {
-    size_t last = c, width = 0;
-    while (last < table.columns.size() && table.columns[last].group == table.columns[c].group)
-      width += 2 + widths[last++].all();
-    if (!table.columns[c].group.empty()) {
-      groups.push_back(
-          {position + 2, width - 2, wrapped_name(terminal_escape(table.columns[c].group), width - 2)});
-      height = std::max(height, groups.back().lines.size());
-    }
-    position += width;
-    c = last;
-  }
+/// Headings side by side; their last lines stand in one row.
+std::string stacked(const std::vector<Heading>& headings) {
+  size_t height = 0;
+  for (const Heading& heading : headings) height = std::max(height, heading.lines.size());
   std::string text;
   for (size_t i = 0; i < height; ++i) {
     std::string line;
-    for (const Group& group : groups) {
-      const size_t skipped = height - group.lines.size();
-      line += padding(group.start, display_width(line));
-      if (i >= skipped) line += padded(group.lines[i - skipped], group.width, true);
+    for (const Heading& heading : headings) {
+      const size_t skipped = height - heading.lines.size();
+      line += padding(heading.start, display_width(line));
+      if (i >= skipped) line += padded(heading.lines[i - skipped], heading.width, heading.right);
     }
     trim_line(line);
     text += line + "\n";
@@ -111,8 +111,22 @@ std::string group_lines(const Table& table, const std::vector<Widths>& widths) {
   return text;
 }
 
-void trim_line(std::string& text) {
-  while (!text.empty() && text.back() == ' ') text.pop_back();
+std::string headings(const Table& table, const std::vector<Widths>& widths) {
+  std::vector<Heading> groups, titles;
+  size_t position = 0;
+  for (size_t c = 0; c < table.columns.size();) {
+    size_t last = c, width = 0;
+    while (last < table.columns.size() && table.columns[last].group == table.columns[c].group) {
+      const TableColumn& column = table.columns[last];
+      titles.push_back({position + width + 2, widths[last].all(), column.numeric, title_lines(column)});
+      width += 2 + widths[last++].all();
+    }
+    const std::string group = terminal_escape(table.columns[c].group);
+    if (!group.empty()) groups.push_back({position + 2, width - 2, true, wrapped_name(group, width - 2)});
+    position += width;
+    c = last;
+  }
+  return stacked(groups) + stacked(titles);
 }
 
 }  // namespace
@@ -150,16 +164,12 @@ std::string terminal_table(const Table& table, bool color) {
   const auto widths = column_widths(table);
   std::string text =
       color ? "\x1b[1m" + terminal_escape(table.title) + "\x1b[0m\n" : terminal_escape(table.title) + "\n";
-  text += group_lines(table, widths);
-  std::string header, rule;
-  for (size_t c = 0; c < table.columns.size(); ++c) {
-    header +=
-        "  " + padded(terminal_escape(table.columns[c].title), widths[c].all(), table.columns[c].numeric);
-    rule += "  ";
-    for (size_t i = 0; i < widths[c].all(); ++i) rule += "─";
+  text += headings(table, widths);
+  for (const Widths& width : widths) {
+    text += "  ";
+    for (size_t i = 0; i < width.all(); ++i) text += "─";
   }
-  trim_line(header);
-  text += header + "\n" + rule + "\n";
+  text += "\n";
   for (const auto& row : table.rows) {
     std::string line;
     for (size_t c = 0; c < row.size(); ++c)

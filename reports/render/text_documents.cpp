@@ -8,6 +8,8 @@
 namespace qbench::reports {
 namespace {
 
+constexpr size_t kMostMetrics = 2;  // of a task, on a terminal
+
 constexpr const char* kStarsLegend =
     "Δ: difference to the baseline (accuracies in points). * p < 0.05, ** p < 0.01, *** p < 0.001, paired "
     "(exact McNemar on items, block "
@@ -102,7 +104,8 @@ std::string terminal_document(const Report& report, const ReportOptions& options
     text += options.color ? "\x1b[33m" + line + "\x1b[0m\n" : line + "\n";
   }
   if (!report.notes.empty()) text += "\n";
-  for (const Table& table : scheme_tables(report, false)) text += terminal_table(table, options.color) + "\n";
+  for (const Table& table : scheme_tables(report, kMostMetrics))
+    text += terminal_table(table, options.color) + "\n";
   if (report.rows.empty()) text += "No cells.\n";
   const auto add = [&](const Table& table) {
     if (!table.rows.empty()) text += terminal_table(table, options.color) + "\n";
@@ -112,6 +115,8 @@ std::string terminal_document(const Report& report, const ReportOptions& options
   add(fallback_table(report));
   add(coverage_table(report));
   add(cost_table(report));
+  if (hides_metrics(report, kMostMetrics))
+    text += "Of tasks with many metrics only the first is shown; the other formats have all.\n";
   return text + kStarsLegend + "\n";
 }
 

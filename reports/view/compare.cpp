@@ -47,8 +47,8 @@ bool all_finite(const std::vector<double>& values) {
 
 /// Metrics that are a function of the summed NLL.
 bool is_likelihood(const std::string& metric) {
-  return metric.find("ppl") != std::string::npos || metric.find("perplexity") != std::string::npos ||
-         metric.find("bits_per") != std::string::npos;
+  return metric == "nll" || metric.find("ppl") != std::string::npos ||
+         metric.find("perplexity") != std::string::npos || metric.find("bits_per") != std::string::npos;
 }
 
 void mcnemar(Pairs pairs, Comparison& result) {
@@ -56,6 +56,8 @@ void mcnemar(Pairs pairs, Comparison& result) {
   result.test = "exact McNemar";
   result.p = mcnemar_exact(table.n10, table.n01);
   result.delta_stderr = table.delta_stderr();
+  const double half = normal_quantile(0.975) * table.delta_stderr();
+  result.interval = Interval{result.delta - half, result.delta + half};
   result.n10 = table.n10;
   result.n01 = table.n01;
   for (size_t i = 0; i < pairs.ids.size(); ++i) {
@@ -82,6 +84,10 @@ void bootstrap_likelihood(const Pairs& pairs, const results::ScoreRow& baseline,
   const Bootstrap b = bootstrap(pairs, options);
   result.test = "block bootstrap";
   result.p = b.p;
+  if (baseline.metric == "nll") {
+    const double shift = result.delta - b.estimate;
+    result.interval = Interval{b.interval.low + shift, b.interval.high + shift};
+  }
   const bool tokenwise = baseline.metric == "ppl" || baseline.metric == "perplexity";
   const double ratio = (baseline.value + result.delta) / baseline.value;
   if (!tokenwise || !std::isfinite(ratio) || ratio <= 0)

@@ -21,7 +21,7 @@ struct Comparison {
   std::string test;                  ///< "exact McNemar", "block bootstrap", or "" without items
   std::optional<double> p;           ///< two-sided
   std::optional<double> p_adjusted;  ///< Holm, within its family; set by adjust_family
-  std::optional<Interval> interval;  ///< 95 % of delta (bootstrap only)
+  std::optional<Interval> interval;  ///< 95 % of delta: percentiles of the bootstrap, normal for McNemar
   int64_t paired = 0;                ///< items both sides have
   int64_t unpaired = 0;              ///< items only one side has; then the scores are not over the same items
   std::vector<Flip> flips;           ///< in the order of the baseline's items; McNemar only

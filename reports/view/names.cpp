@@ -78,8 +78,8 @@ std::vector<std::string> short_names(const std::vector<std::string>& canonical) 
 }
 
 bool is_share(const std::string& metric) {
-  static const std::array<const char*, 8> prefixes = {"acc",  "exact",     "flips", "same_top",
-                                                      "top1", "agreement", "em",    "f1"};
+  static const std::array<const char*, 9> prefixes = {
+      "acc", "exact", "flips", "same_top", "top1", "agreement", "em", "f1", "multiple_choice_grade"};
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [&](const char* prefix) { return metric.rfind(prefix, 0) == 0; });
 }

@@ -181,17 +181,18 @@ std::vector<Value> scheme_line(const Report& report, const Row& row, const std::
   return line;
 }
 
-/// Whether an earlier column has the same task and protocol.
-bool is_secondary(const Report& report, size_t c) {
-  const ScoreColumn& column = report.columns[c];
-  return std::any_of(report.columns.begin(), report.columns.begin() + static_cast<std::ptrdiff_t>(c),
-                     [&](const ScoreColumn& other) {
-                       return other.task == column.task && other.protocol == column.protocol;
-                     });
+bool is_hidden(const Report& report, size_t c, size_t most_metrics) {
+  const auto same_task = [&](const ScoreColumn& other) {
+    return other.task == report.columns[c].task && other.protocol == report.columns[c].protocol;
+  };
+  const auto place = report.columns.begin() + static_cast<std::ptrdiff_t>(c);
+  const bool first = std::none_of(report.columns.begin(), place, same_task);
+  return !first && static_cast<size_t>(
+                       std::count_if(report.columns.begin(), report.columns.end(), same_task)) > most_metrics;
 }
 
 Table scheme_table(const Report& report, const std::vector<size_t>& rows, const std::string& scheme,
-                   bool main_scores_only) {
+                   size_t most_metrics) {
   Table table;
   table.title = fmt::format("{}, {}", report.rows[rows.front()].model_title, scheme);
   std::vector<size_t> columns;
@@ -199,7 +200,7 @@ Table scheme_table(const Report& report, const std::vector<size_t>& rows, const 
     const bool asked = std::any_of(rows.begin(), rows.end(), [&](size_t r) {
       return report.rows[r].states[c] != EntryState::kNotAsked;
     });
-    if (asked && !(main_scores_only && is_secondary(report, c))) columns.push_back(c);
+    if (asked && !is_hidden(report, c, most_metrics)) columns.push_back(c);
   }
   const bool seeds = several_seeds(report);
   table.columns = {{"recipe"}, {"calibration"}};
@@ -232,7 +233,14 @@ std::vector<Table> score_matrices(const Report& report) {
   return tables;
 }
 
-std::vector<Table> scheme_tables(const Report& report, bool main_scores_only) {
+bool hides_metrics(const Report& report, size_t most_metrics) {
+  for (size_t c = 0; c < report.columns.size(); ++c) {
+    if (is_hidden(report, c, most_metrics)) return true;
+  }
+  return false;
+}
+
+std::vector<Table> scheme_tables(const Report& report, size_t most_metrics) {
   std::vector<Table> tables;
   for (const auto& rows : rows_by_model(report)) {
     bool any = false;
@@ -240,11 +248,10 @@ std::vector<Table> scheme_tables(const Report& report, bool main_scores_only) {
       if (std::none_of(rows.begin(), rows.end(),
                        [&](size_t r) { return !report.rows[r].baseline && report.rows[r].scheme == scheme; }))
         continue;
-      tables.push_back(scheme_table(report, rows, scheme, main_scores_only));
+      tables.push_back(scheme_table(report, rows, scheme, most_metrics));
       any = true;
     }
-    if (!any)
-      tables.push_back(scheme_table(report, rows, report.rows[rows.front()].scheme, main_scores_only));
+    if (!any) tables.push_back(scheme_table(report, rows, report.rows[rows.front()].scheme, most_metrics));
   }
   return tables;
 }

@@ -35,8 +35,10 @@ struct Table {
 std::vector<Table> score_matrices(const Report& report);
 /// One table per model and scheme: rows recipe x calibration, a value and a delta column per score, bits and
 /// time.
-/// @param main_scores_only  of each task only the first metric.
-std::vector<Table> scheme_tables(const Report& report, bool main_scores_only);
+/// @param most_metrics  of a task with more metrics than this only the first is shown.
+std::vector<Table> scheme_tables(const Report& report, size_t most_metrics);
+/// Whether scheme_tables(report, most_metrics) leaves out a column.
+bool hides_metrics(const Report& report, size_t most_metrics);
 /// One line per row: bits, size, time, memory, artifact.
 Table cell_table(const Report& report);
 Table column_table(const Report& report);  ///< what each score column means

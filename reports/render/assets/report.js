@@ -7,7 +7,10 @@ const rowName = (row) => row.r + (row.s !== row.r ? " " + row.s : "") + (row.c ?
 const models = [...new Set(rows.map((row) => row.m))];
 const seeds = rows.some((row) => row.seed);
 const measured = (row, c) => Array.isArray(row.e[c]) && row.e[c][0] !== null;
-const state = { model: models[0], score: 0, recipes: new Set(data.recipes), schemes: new Set(data.schemes), text: "", sort: null, descending: false };
+// Of a task with many metrics the first one is shown until asked for.
+const crowded = columns.map((column, c) => columns.findIndex((other) => other.group === column.group) !== c && columns.filter((other) => other.group === column.group).length > 2);
+const visibleColumns = () => columns.map((_, c) => c).filter((c) => state.all || !crowded[c]);
+const state = { all: false, model: models[0], score: 0, recipes: new Set(data.recipes), schemes: new Set(data.schemes), text: "", sort: null, descending: false };
 state.score = Math.max(0, columns.findIndex((_, c) => rows.some((row) => measured(row, c))));
 
 // ---- selection shared by the table and the plots
@@ -34,7 +37,8 @@ function controls() {
     models.length > 1 && el("label", {}, "model", el("select", { onchange: (event) => { state.model = event.target.value; refresh(); } },
       ...models.map((model) => el("option", { value: model }, model)))),
     el("input", { type: "search", placeholder: "filter: gptq w4 wiki", "aria-label": "Filter rows by words", oninput: (event) => { state.text = event.target.value; refresh(); } }),
-    toggles("Recipes", data.recipes, state.recipes, true), toggles("Schemes", data.schemes, state.schemes, false));
+    toggles("Recipes", data.recipes, state.recipes, true), toggles("Schemes", data.schemes, state.schemes, false),
+    crowded.some(Boolean) && el("label", {}, el("input", { type: "checkbox", onchange: (event) => { state.all = event.target.checked; drawTable(); } }), "all metrics"));
 }
 
 // ---- the table of scores
@@ -66,14 +70,17 @@ function sortHeader(title, key, attributes) {
     } }, title));
 }
 
+// Long names of metrics may break at their underscores.
+const breakable = (name) => { const node = el("span", {}); name.split(/(?<=_)/).forEach((part, i) => node.append(...(i ? [el("wbr", {})] : []), part)); return node; };
+
 function tableHead() {
   const groups = [];
-  columns.forEach((column) => (groups.length && groups[groups.length - 1][0] === column.group ? ++groups[groups.length - 1][1] : groups.push([column.group, 1])));
+  for (const c of visibleColumns()) groups.length && groups[groups.length - 1][0] === columns[c].group ? ++groups[groups.length - 1][1] : groups.push([columns[c].group, 1]);
   return el("thead", {},
     el("tr", {}, el("th", { class: "recipe" }), el("td", { class: "wide", colspan: seeds ? 4 : 3 }), ...groups.map(([title, span]) => el("th", { class: "group", colspan: span, scope: "colgroup" }, title))),
     el("tr", {}, sortHeader("recipe", "r", { class: "recipe" }), sortHeader("calibration", "c", { class: "wide" }), seeds && el("th", { class: "wide" }, "seed"),
       sortHeader("scheme", "s", { class: "wide" }), sortHeader("bits", "bits", { class: "num wide", title: "effective bits per weight of the quantized linears" }),
-      ...columns.map((column, c) => sortHeader(column.name, c, { class: "num", title: column.task + "\n" + column.protocol + "\n" + (column.up ? "higher" : "lower") + " is better" }))));
+      ...visibleColumns().map((c) => sortHeader(breakable(columns[c].name), c, { class: "num", title: columns[c].task + "\n" + columns[c].protocol + "\n" + (columns[c].up ? "higher" : "lower") + " is better" }))));
 }
 
 function scoreCell(row, c) {
@@ -89,16 +96,16 @@ function drawTable() {
   for (const { row, index } of sortedRows()) {
     const button = el("button", { class: "open", type: "button", "aria-expanded": "false" }, row.r);
     const line = el("tr", { class: "row" + (row.base ? " base" : "") }, el("td", { class: "recipe" }, button, el("span", { class: "under" }, row.base ? "baseline" : [row.s, row.c].filter(Boolean).join(" · "))),
-      el("td", { class: "wide" }, row.c), seeds && el("td", { class: "num wide" }, String(row.seed || 0)), el("td", { class: "wide" }, row.base ? "" : row.s), el("td", { class: "num wide" }, row.bits === undefined ? "" : row.bits.toFixed(2)), ...columns.map((_, c) => scoreCell(row, c)));
+      el("td", { class: "wide" }, row.c), seeds && el("td", { class: "num wide" }, String(row.seed || 0)), el("td", { class: "wide scheme" }, row.base ? "" : row.s), el("td", { class: "num wide" }, row.bits === undefined ? "" : row.bits.toFixed(2)), ...visibleColumns().map((c) => scoreCell(row, c)));
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", !open);
       if (open) line.nextSibling.remove();
-      else line.after(el("tr", { class: "detail" }, el("td", { colspan: columns.length + (seeds ? 5 : 4) }, detail(row, index))));
+      else line.after(el("tr", { class: "detail" }, el("td", { colspan: visibleColumns().length + (seeds ? 5 : 4) }, detail(row, index))));
     });
     body.append(line);
   }
-  if (!body.children.length) body.append(el("tr", {}, el("td", { colspan: columns.length + 4, class: "dim" }, "Nothing matches the filter.")));
+  if (!body.children.length) body.append(el("tr", {}, el("td", { colspan: visibleColumns().length + 4, class: "dim" }, "Nothing matches the filter.")));
   document.getElementById("score-table").replaceChildren(tableHead(), body);
   const first = document.querySelector("#score-table thead tr");
   document.getElementById("score-table").style.setProperty("--head", first.getBoundingClientRect().height + "px");
@@ -271,7 +278,7 @@ function copyButton(text) {
 function refresh() {
   document.querySelectorAll("select[data-score]").forEach((select) => { select.value = state.score; });
   drawTable();
-  if (columns.length) { qualityPlot(); spreadPlot(); }
+  if (columns.length) { qualityPlot(); if (document.getElementById("spread-plot")) spreadPlot(); }
 }
 
 function build() {
@@ -280,7 +287,7 @@ function build() {
     section("scores", "Scores", "Small figures: difference to the baseline; * p < 0.05, ** p < 0.01, *** p < 0.001, paired (exact McNemar on items, block bootstrap on windows), Holm-corrected within each score. Open a row for its tests and its ledger.",
       controls(), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table of scores" }, el("table", { id: "score-table" }))),
     columns.length && section("quality", "Quality against size", "Bars: 95 % interval of the difference to the baseline. Colour: recipe. The switches of the table select what is drawn.", el("div", { class: "controls" }, scoreChoice("score")), shapeLegend(), el("div", { class: "plot", id: "quality-plot" })),
-    columns.length && section("spread", "Does the calibration set matter?", "The same recipe and scheme over the calibration sets; the dashed line is the baseline where it is near.", el("div", { class: "controls" }, scoreChoice("score")), shapeLegend(), el("div", { class: "plot panels", id: "spread-plot" })),
+    columns.length && data.calibrations.length > 1 && section("spread", "Does the calibration set matter?", "The same recipe and scheme over the calibration sets; the dashed line is the baseline where it is near.", el("div", { class: "controls" }, scoreChoice("score")), shapeLegend(), el("div", { class: "plot panels", id: "spread-plot" })),
     failures(), illegal(), fallbacks(),
     section("cost", "Cost", `Sharing steps between cells saved ${data.saved}.`, simpleTable(["steps of kind", "number", "wall time", "processor time", "peak memory"], data.costs, [1, 2, 3, 4])),
     section("protocols", "What each score means", null, simpleTable(["score", "task", "protocol", "better"], columns.map((column) => [column.title, column.task, column.protocol, column.up ? "higher" : "lower"]))),

@@ -43,6 +43,7 @@ TEST(Compare, AnswersAreComparedByMcNemarAndFlipsAreListed) {
   EXPECT_EQ(c.n10, 2);
   EXPECT_EQ(c.n01, 1);
   EXPECT_DOUBLE_EQ(*c.p, 1);
+  EXPECT_NEAR((c.interval->high - c.interval->low) / 2, 1.959963984540054 * *c.delta_stderr, 1e-12);
   ASSERT_EQ(c.flips.size(), 3u);
   EXPECT_EQ(c.flips[1].item, "q3");
   EXPECT_EQ(c.flips[1].was, 0);
@@ -74,6 +75,15 @@ TEST(Compare, PerplexitiesAreComparedByBootstrapOfWindows) {
   EXPECT_LT(*c.p, 0.01);
   EXPECT_LT(c.interval->low, c.delta);
   EXPECT_GT(c.interval->high, c.delta);
+}
+
+TEST(Compare, MeanNllIsComparedByItsWindowsInItsOwnUnit) {
+  const auto a = windows({250, 260, 255, 245}), b = windows({260, 265, 275, 255});
+  const Comparison c = compare_scores(score("nll", 2.525), &a, score("nll", 2.6375), &b, {});
+  EXPECT_EQ(c.test, "block bootstrap");
+  EXPECT_NEAR(c.delta, 0.1125, 1e-12);
+  EXPECT_GE(c.interval->low, 0.05);
+  EXPECT_LE(c.interval->high, 0.2);
 }
 
 TEST(Compare, MetricsThatAreNeitherHaveABootstrapOfTheirMean) {
