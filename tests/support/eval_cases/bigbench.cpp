@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 
 #include "harness/core/files.h"
 #include "harness/core/numpy_random.h"
@@ -22,9 +21,6 @@ using Ids = std::vector<int32_t>;
 fs::path find_data(const std::string& jsonl) {
   const fs::path shipped = share_dir() / "tasks" / "bigbench" / (jsonl + ".zst");
   if (fs::exists(shipped)) return shipped;
-  if (const char* data = std::getenv("QBENCH_DATA"); data != nullptr && fs::exists(fs::path(data) / "bigbench" / jsonl)) {
-    return fs::path(data) / "bigbench" / jsonl;
-  }
   if (const auto shared = testing_support::shared_dir()) {
     const fs::path file = *shared / "data" / "bigbench" / jsonl;
     if (fs::exists(file)) return file;

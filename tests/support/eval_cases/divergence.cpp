@@ -138,12 +138,11 @@ int check_llamacpp_divergence(const fs::path& root) {
   int checked = 0;
   for (const fs::path& folder : folders_in(root, "llamacpp_")) {
     const std::string name = folder.filename().string().substr(9);
-    if (!fs::exists(folder / "kl.json")) continue;
+    if (!fs::exists(folder / "kl.json") || !fs::exists(folder / (name + ".base"))) continue;
     const Json cases = read_json(folder / "kl.json");
-    const fs::path base_file = folder / cases.at("base").value("file", "");
     Subject* original = subject(root, name);
-    if (original == nullptr || !fs::is_regular_file(base_file)) continue;
-    const BaseFile base = read_base(base_file);
+    if (original == nullptr) continue;
+    const BaseFile base = read_base(folder / (name + ".base"));
     for (const auto& [key, expected] : cases.at("kl").items()) {
       SCOPED_TRACE(folder.string() + " " + key);
       const bool self = key == "self";

@@ -55,8 +55,6 @@ std::vector<fs::path> files_in(const fs::path& folder, const std::string& ending
 std::vector<fs::path> folders_in(const fs::path& root, const std::string& prefix);
 /// Arguments of perplexity() that give the text of that hash ("text=...,join=..."), "" if no data set here has it.
 std::string text_arguments(const std::string& text_sha256);
-/// The same for a file of the cases' data folder ("wikitext2/test.txt"), as it is.
-std::string data_file_arguments(const std::string& file);
 double score_of(const tasks::TaskResult& result, const std::string& metric);
 const tasks::Score& find_score(const tasks::TaskResult& result, const std::string& metric);
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 
 #include "harness/core/files.h"
 #include "harness/core/hash.h"
@@ -107,15 +106,6 @@ std::string text_arguments(const std::string& text_sha256) {
   static const std::map<std::string, std::string> texts = known_texts();
   const auto found = texts.find(text_sha256);
   return found == texts.end() ? "" : found->second;
-}
-
-std::string data_file_arguments(const std::string& file) {
-  const auto shared = testing_support::shared_dir();
-  const char* data = std::getenv("QBENCH_DATA");
-  for (const fs::path& folder : {data == nullptr ? fs::path() : fs::path(data), shared ? *shared / "data" : fs::path()}) {
-    if (!folder.empty() && fs::is_regular_file(folder / file)) return "text=" + (folder / file).string() + ",join=none";
-  }
-  return "";
 }
 
 const tasks::Score& find_score(const tasks::TaskResult& result, const std::string& metric) {
