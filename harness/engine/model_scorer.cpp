@@ -48,9 +48,10 @@ struct WordScore {
   double logprob;
 };
 
-WordScore score_word(const FloatView& head, const float* column, int64_t width, int32_t word,
+WordScore score_word(const FloatView& head, const ScoredRows& rows, int64_t row, int64_t width, int32_t word,
                      double normaliser) {
-  const float logit = kernels::table().dot(head.data() + word * width, column, width);
+  const float logit =
+      kernels::table().dot(head.data() + word * width, rows.strip(row, width), row % kStrip, width);
   return {logit, static_cast<double>(logit) - normaliser};
 }
 
@@ -158,8 +159,7 @@ class ModelScorer final : public Scorer {
       const auto lane = static_cast<size_t>(t.row % kStrip);
       const int32_t word =
           requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
-      const WordScore score =
-          score_word(head, rows.column(t.row, width), width, word, log_sum_exp(state, lane));
+      const WordScore score = score_word(head, rows, t.row, width, word, log_sum_exp(state, lane));
       const bool finite = finite_logits(state, lane);
       tokens[t.request][static_cast<size_t>(t.index)] = {
           finite ? score.logprob : std::numeric_limits<double>::quiet_NaN(),
@@ -186,8 +186,8 @@ class ModelScorer final : public Scorer {
           requests[t.request].tokens[static_cast<size_t>(requests[t.request].scored_from + t.index)];
       const double normaliser = log_sum_exp(states[strip], lane),
                    base_normaliser = log_sum_exp(base[strip], lane);
-      const WordScore q = score_word(head, rows.column(t.row, width), width, word, normaliser);
-      const WordScore b = score_word(base_head, base_rows.column(t.row, width), width, word, base_normaliser);
+      const WordScore q = score_word(head, rows, t.row, width, word, normaliser);
+      const WordScore b = score_word(base_head, base_rows, t.row, width, word, base_normaliser);
       // KL(b || q) = sum b (logit_b - logit_q) - (lse_b - lse_q)
       const double kl = weighted[t.row] / base[strip].sum[lane] - (base_normaliser - normaliser);
       DivergenceToken& out = results[t.request][static_cast<size_t>(t.index)];

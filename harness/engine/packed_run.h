@@ -30,10 +30,12 @@ struct ScoredRows {
   int64_t strips;
   std::vector<ScoredToken> tokens;
 
-  /// First feature of a row; features are kStrip floats apart.
-  const float* column(int64_t row, int64_t width) const {
-    return hidden + (row / kernels::kStrip) * kernels::kStrip * width + row % kernels::kStrip;
+  /// The strip that holds a row.
+  const float* strip(int64_t row, int64_t width) const {
+    return hidden + (row / kernels::kStrip) * kernels::kStrip * width;
   }
+  /// First feature of a row; features are kStrip floats apart.
+  const float* column(int64_t row, int64_t width) const { return strip(row, width) + row % kernels::kStrip; }
 };
 
 /// Calls `use` once per unit that has scored positions, from the lanes; scratch from the arena is valid for

@@ -109,22 +109,10 @@ void head_pair(const HeadPair& h) {
   }
 }
 
-// One step of a sum as `accumulate` takes it: fused where the machine has it. Written out, because a compiler
-// may otherwise vectorise the products of a scalar sum apart from its additions.
-QB_INLINE float step(float a, float b, float sum) {
-#if defined(__FMA__)
-  return __builtin_fmaf(a, b, sum);
-#else
-  return sum + a * b;
-#endif
-}
-
-float dot(const float* weight, const float* x, int64_t k) {
-  float sum = 0.0F;
-  for (int64_t i = 0; i < k; i += kPart) {
-    float part = 0.0F;
-    for (int64_t j = i; j < smaller(k, i + kPart); ++j) part = step(weight[j], x[j * kStrip], part);
-    sum = i == 0 ? part : sum + part;
-  }
-  return sum;
+// By the very function the tiles are made of, so that the bits agree however the compiler forms products and
+// sums.
+float dot(const float* weight, const float* x, int64_t lane, int64_t k) {
+  Vec result;
+  micro<1, 1>(weight, k, x, k * kStrip, k, reinterpret_cast<float*>(&result));
+  return result[lane];
 }

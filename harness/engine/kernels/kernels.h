@@ -127,8 +127,9 @@ struct Table {
   void (*decode_attention)(const DecodeAttention&);
   void (*head)(const Head&);
   void (*head_pair)(const HeadPair&);
-  /// sum_k weight[k] x[k * 16] in the order the GEMM uses: the logit of one word for one token, bit for bit.
-  float (*dot)(const float* weight, const float* x, int64_t k);
+  /// sum_k weight[k] x[k][lane] of one strip: the logit of one word for one token, bit for bit as `head`
+  /// computes it.
+  float (*dot)(const float* weight, const float* x, int64_t lane, int64_t k);
   /// Smallest and largest feature of each token, [strips][16].
   void (*range)(const float* x, int64_t rows, int64_t strips, float* low, float* high);
   /// out = (clamp(round(x / scale) + zero, lo, hi) - zero) * scale with one scale and zero per token.

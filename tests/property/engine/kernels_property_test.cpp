@@ -99,7 +99,7 @@ TEST(KernelLaws, DotIsTheMatrixProductBitForBit) {
       table->gemm({w.data(), nullptr, n, k, x.data(), k, 1, out.data(), n, false});
       for (int64_t i = 0; i < n; ++i) {
         for (int64_t t = 0; t < kStrip; ++t)
-          ASSERT_EQ(table->dot(w.data() + i * k, x.data() + t, k), out[i * kStrip + t]) << table->name;
+          ASSERT_EQ(table->dot(w.data() + i * k, x.data(), t, k), out[i * kStrip + t]) << table->name;
       }
     }
   }
@@ -145,7 +145,7 @@ TEST(KernelLaws, HeadStatisticsAgreeWithWholeRowsOfLogits) {
         int64_t argmax = 0;
         for (int64_t i = 0; i < vocab; ++i) {
           const float logit =
-              table->dot(w.data() + i * k, x.data() + (t / kStrip) * k * kStrip + t % kStrip, k);
+              table->dot(w.data() + i * k, x.data() + (t / kStrip) * k * kStrip, t % kStrip, k);
           if (logit > max) argmax = i;
           max = std::max(max, logit);
           sum += std::exp(static_cast<double>(logit));
