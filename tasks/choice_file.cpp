@@ -50,10 +50,12 @@ class Reader {
     for (const auto& entry : node_) {
       const auto key = entry.first.as<std::string>();
       const std::string place = fmt::format("{}:{}", place_, entry.first.Mark().line + 1);
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) throw ConfigError(fmt::format("{}: the key \"{}\" is given twice", place, key));
+      if (std::find(seen.begin(), seen.end(), key) != seen.end())
+        throw ConfigError(fmt::format("{}: the key \"{}\" is given twice", place, key));
       seen.push_back(key);
       if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-      throw ConfigError(fmt::format("{}: unknown key \"{}\".{} Known: {}.", place, key, did_you_mean(key, known_), fmt::join(known_, ", ")));
+      throw ConfigError(fmt::format("{}: unknown key \"{}\".{} Known: {}.", place, key,
+                                    did_you_mean(key, known_), fmt::join(known_, ", ")));
     }
   }
 
@@ -68,16 +70,20 @@ class Reader {
 };
 
 void read_data(Reader& root, ChoiceFile& file, const std::string& place) {
-  if (!root.has("data")) throw ConfigError(fmt::format("{}: the key \"data\" is missing: data: {{set: NAME, split: NAME}} or {{file: PATH}}", place));
+  if (!root.has("data"))
+    throw ConfigError(fmt::format(
+        "{}: the key \"data\" is missing: data: {{set: NAME, split: NAME}} or {{file: PATH}}", place));
   Reader data(root.child("data"), place);
   file.set = data.text("set", "");
   file.split = data.text("split", "");
   file.file = data.text("file", "");
   file.text_lines = data.list("text_lines");
   data.refuse_unknown();
-  if (file.set.empty() == file.file.empty()) throw ConfigError(fmt::format("{}: give either set or file", root.where("data")));
+  if (file.set.empty() == file.file.empty())
+    throw ConfigError(fmt::format("{}: give either set or file", root.where("data")));
   if (!file.set.empty() && data::find_data_set(file.set) == nullptr) {
-    throw ConfigError(fmt::format("{}: unknown data set \"{}\".{}", root.where("data"), file.set, did_you_mean(file.set, data::data_set_names())));
+    throw ConfigError(fmt::format("{}: unknown data set \"{}\".{}", root.where("data"), file.set,
+                                  did_you_mean(file.set, data::data_set_names())));
   }
 }
 
@@ -91,16 +97,19 @@ void read_questions(Reader& root, ChoiceFile& file) {
   file.description = Template(root.text("description", ""), root.where("description"));
   file.has_contexts = root.has("contexts");
   if (file.has_contexts) {
-    for (const std::string& text : root.list("contexts")) file.contexts.emplace_back(text, root.where("contexts"));
+    for (const std::string& text : root.list("contexts"))
+      file.contexts.emplace_back(text, root.where("contexts"));
     file.continuation = root.tmpl("continuation");
   } else {
     file.context = root.tmpl("context");
-    if (!root.has("choices")) throw ConfigError(fmt::format("{}: the key \"choices\" is missing", file.path.string()));
+    if (!root.has("choices"))
+      throw ConfigError(fmt::format("{}: the key \"choices\" is missing", file.path.string()));
     file.choices_are_list = root.child("choices").IsScalar();
     if (file.choices_are_list) {
       file.choices.push_back(root.tmpl("choices"));
     } else {
-      for (const std::string& text : root.list("choices")) file.choices.emplace_back(text, root.where("choices"));
+      for (const std::string& text : root.list("choices"))
+        file.choices.emplace_back(text, root.where("choices"));
     }
   }
   file.gold = root.tmpl("gold");
@@ -114,12 +123,13 @@ void read_scoring(Reader& root, ChoiceFile& file) {
   for (const std::string& metric : file.metrics) {
     const auto& names = choice_metric_names();
     if (std::find(names.begin(), names.end(), metric) == names.end()) {
-      throw ConfigError(fmt::format("{}: unknown metric \"{}\".{} Known: {}.", root.where("metrics"), metric, did_you_mean(metric, names),
-                                    fmt::join(names, ", ")));
+      throw ConfigError(fmt::format("{}: unknown metric \"{}\".{} Known: {}.", root.where("metrics"), metric,
+                                    did_you_mean(metric, names), fmt::join(names, ", ")));
     }
   }
   const std::string group = root.text("group", "size");
-  if (group != "size" && group != "plain") throw ConfigError(fmt::format("{}: found \"{}\"; expected size or plain", root.where("group"), group));
+  if (group != "size" && group != "plain")
+    throw ConfigError(fmt::format("{}: found \"{}\"; expected size or plain", root.where("group"), group));
   file.weight_parts_by_size = group == "size";
   file.part_field = root.text("part_field", "");
   if (!root.has("shots")) return;
@@ -130,7 +140,8 @@ void read_scoring(Reader& root, ChoiceFile& file) {
   file.shots_from_scored = shots.text("same_split", "false") == "true";
   shots.refuse_unknown();
   if (file.shot_rule != "sample" && file.shot_rule != "first") {
-    throw ConfigError(fmt::format("{}: rule: found \"{}\"; expected sample or first", root.where("shots"), file.shot_rule));
+    throw ConfigError(
+        fmt::format("{}: rule: found \"{}\"; expected sample or first", root.where("shots"), file.shot_rule));
   }
 }
 
@@ -152,12 +163,16 @@ int64_t gold_index(const OrderedJson& gold, const Question& question, const std:
     index = gold.get<bool>() ? 1 : 0;
   } else if (gold.is_string()) {
     const std::string text = trim(gold.get<std::string>());
-    const bool digits = !text.empty() && text.size() < 10 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool digits = !text.empty() && text.size() < 10 &&
+                        std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
     const auto found = std::find(question.choices.begin(), question.choices.end(), gold.get<std::string>());
-    index = digits ? std::stoll(text) : found == question.choices.end() ? -1 : found - question.choices.begin();
+    index = digits                            ? std::stoll(text)
+            : found == question.choices.end() ? -1
+                                              : found - question.choices.begin();
   }
   if (index < 0 || index >= n) {
-    throw DataError(fmt::format("{}: gold is {}; expected a position in [0, {}) or one of the choices", place, gold.dump(), n));
+    throw DataError(fmt::format("{}: gold is {}; expected a position in [0, {}) or one of the choices", place,
+                                gold.dump(), n));
   }
   return index;
 }
@@ -197,7 +212,8 @@ Question make_question(const ChoiceFile& file, const OrderedJson& original, cons
       question.contexts = {file.context.render(record)};
       if (file.choices_are_list) {
         const OrderedJson list = file.choices.front().value(record);
-        if (!list.is_array()) throw DataError(fmt::format("choices: found a JSON {}; expected a list", list.type_name()));
+        if (!list.is_array())
+          throw DataError(fmt::format("choices: found a JSON {}; expected a list", list.type_name()));
         question.choices = list.get<std::vector<std::string>>();
       } else {
         for (const Template& choice : file.choices) question.choices.push_back(choice.render(record));
@@ -205,7 +221,8 @@ Question make_question(const ChoiceFile& file, const OrderedJson& original, cons
     }
     if (question.choices.empty()) throw DataError("the record has no choices");
     const OrderedJson gold = file.gold.value(record);
-    for (const auto& one : gold.is_array() ? gold : OrderedJson::array({gold})) question.gold.push_back(gold_index(one, question, place));
+    for (const auto& one : gold.is_array() ? gold : OrderedJson::array({gold}))
+      question.gold.push_back(gold_index(one, question, place));
     if (file.has_labels) question.labels = integers(file.labels.value(record));
   } catch (const DataError& error) {
     throw DataError(fmt::format("{}: {}", place, error.what()));

@@ -13,9 +13,9 @@ namespace qbench::tasks {
 
 struct ChoiceFile {
   std::filesystem::path path;
-  std::string sha256;              ///< of the YAML
+  std::string sha256;  ///< of the YAML
   std::string name, summary, source;
-  std::string set, split, file;    ///< a data set and split, or a file beside the YAML
+  std::string set, split, file;         ///< a data set and split, or a file beside the YAML
   std::vector<std::string> text_lines;  ///< names of the lines of a block, for plain-text data
   std::vector<std::pair<std::string, Template>> lets;
   Template description, context, gold, continuation, labels;
@@ -24,9 +24,9 @@ struct ChoiceFile {
   std::string delimiter = " ", shot_delimiter = "\n\n";
   std::vector<std::string> metrics = {"acc"};
   bool weight_parts_by_size = true;
-  std::string shot_split, shot_rule;   ///< "" = no few-shot examples; rule "sample" or "first"
-  bool shots_from_scored = false;      ///< then one more is drawn and the document itself left out
-  std::string part_field;              ///< groups records by this field ("" = none)
+  std::string shot_split, shot_rule;  ///< "" = no few-shot examples; rule "sample" or "first"
+  bool shots_from_scored = false;     ///< then one more is drawn and the document itself left out
+  std::string part_field;             ///< groups records by this field ("" = none)
 
   /// @throws ConfigError (unknown key with the nearest known one, missing key), with file and line.
   static ChoiceFile load(const std::filesystem::path& path);

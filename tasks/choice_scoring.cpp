@@ -21,7 +21,8 @@ size_t first_argmax(std::span<const double> values) {
 }
 
 bool is_gold(const ChoiceDocument& document, size_t choice) {
-  return std::find(document.gold.begin(), document.gold.end(), static_cast<int64_t>(choice)) != document.gold.end();
+  return std::find(document.gold.begin(), document.gold.end(), static_cast<int64_t>(choice)) !=
+         document.gold.end();
 }
 
 size_t best_per_length(const ChoiceDocument& document, std::span<const double> lls, bool bytes) {
@@ -61,16 +62,18 @@ struct Requests {
   int64_t boundary_merges = 0, truncated = 0;
 };
 
-Requests build_requests(std::span<const ChoiceDocument> documents, const ChoiceOptions& options, const tokenizers::Tokenizer& tokenizer,
-                        int64_t max_length, const std::string& task) {
+Requests build_requests(std::span<const ChoiceDocument> documents, const ChoiceOptions& options,
+                        const tokenizers::Tokenizer& tokenizer, int64_t max_length, const std::string& task) {
   const PairEncoder encoder(tokenizer, options.tokenizer_bos);
   Requests requests;
   Hasher hasher;
   for (const ChoiceDocument& document : documents) {
     const std::string place = fmt::format("{}, document {}", task, document.item);
     for (size_t i = 0; i < document.choices.size(); ++i) {
-      const std::string& context = document.contexts.size() == 1 ? document.contexts[0] : document.contexts[i];
-      const std::string& continuation = document.continuations.size() == 1 ? document.continuations[0] : document.continuations[i];
+      const std::string& context =
+          document.contexts.size() == 1 ? document.contexts[0] : document.contexts[i];
+      const std::string& continuation =
+          document.continuations.size() == 1 ? document.continuations[0] : document.continuations[i];
       const Pair pair = encoder.encode(context, continuation, place);
       requests.boundary_merges += pair.boundary_merge;
       requests.all.push_back(pair_request(pair, max_length, requests.truncated, place));
@@ -92,7 +95,8 @@ std::string tail_of(const std::string& text) {
   return "..." + text.substr(begin);
 }
 
-ItemRecord document_record(const ChoiceDocument& document, std::span<const engine::ScoreResult> scored, const ChoiceOptions& options) {
+ItemRecord document_record(const ChoiceDocument& document, std::span<const engine::ScoreResult> scored,
+                           const ChoiceOptions& options) {
   ItemRecord item;
   item.item = document.item;
   bool finite = true;
@@ -102,24 +106,28 @@ ItemRecord document_record(const ChoiceDocument& document, std::span<const engin
     lls.push_back(result.total);
     item.tokens += std::ssize(result.logprobs);
   }
-  item.detail = {{"context", tail_of(document.contexts.front())}, {"choices", document.choices}, {"gold", document.gold}};
+  item.detail = {{"context", tail_of(document.contexts.front())},
+                 {"choices", document.choices},
+                 {"gold", document.gold}};
   if (finite) {
     item.loglikelihoods = lls;
     item.metrics = choice_metrics(document, lls, options.metrics);
     item.detail["chosen"] = first_argmax(lls);
-    const bool greedy_gold = !document.gold.empty() && scored[static_cast<size_t>(document.gold.front())].greedy;
+    const bool greedy_gold =
+        !document.gold.empty() && scored[static_cast<size_t>(document.gold.front())].greedy;
     for (const std::string& metric : options.metrics) {
       if (metric == "exact_match") item.metrics[metric] = greedy_gold ? 1.0 : 0.0;
     }
   } else {  // an answer read out of NaN is no answer
-    for (const std::string& metric : options.metrics) item.metrics[metric] = metric == "brier_score" ? 2.0 : 0.0;
+    for (const std::string& metric : options.metrics)
+      item.metrics[metric] = metric == "brier_score" ? 2.0 : 0.0;
     item.metrics["diverged"] = 1;
   }
   return item;
 }
 
-void add_metric_score(const std::string& metric, std::span<const ChoiceDocument> documents, const ChoiceOptions& options,
-                      TaskResult& result, size_t first_item) {
+void add_metric_score(const std::string& metric, std::span<const ChoiceDocument> documents,
+                      const ChoiceOptions& options, TaskResult& result, size_t first_item) {
   std::map<std::string, std::vector<double>> parts;
   std::vector<double> all;
   for (size_t d = 0; d < documents.size(); ++d) {
@@ -130,7 +138,8 @@ void add_metric_score(const std::string& metric, std::span<const ChoiceDocument>
   Score score{metric, mean(all), mean_stderr(all), std::ssize(all), metric != "brier_score"};
   if (parts.size() > 1) {
     std::vector<GroupMember> members;
-    for (const auto& [name, values] : parts) members.push_back({mean(values), mean_stderr(values).value_or(0), std::ssize(values)});
+    for (const auto& [name, values] : parts)
+      members.push_back({mean(values), mean_stderr(values).value_or(0), std::ssize(values)});
     score.value = group_mean(members, options.weight_parts_by_size);
     score.stderr_ = pooled_stderr(members);
     for (size_t i = 0; const auto& [name, values] : parts) {
@@ -143,44 +152,48 @@ void add_metric_score(const std::string& metric, std::span<const ChoiceDocument>
 }  // namespace
 
 const std::vector<std::string>& choice_metric_names() {
-  static const std::vector<std::string> names = {"acc", "acc_norm", "acc_bytes", "brier_score", "exact_match", "mc2"};
+  static const std::vector<std::string> names = {"acc",         "acc_norm",    "acc_bytes",
+                                                 "brier_score", "exact_match", "mc2"};
   return names;
 }
 
-Json choice_metrics(const ChoiceDocument& document, std::span<const double> lls, std::span<const std::string> metrics) {
+Json choice_metrics(const ChoiceDocument& document, std::span<const double> lls,
+                    std::span<const std::string> metrics) {
   QB_CHECK(lls.size() == document.choices.size() && !lls.empty(), document.item);
   Json values = Json::object();
   for (const std::string& metric : metrics) {
     if (metric == "acc") values[metric] = is_gold(document, first_argmax(lls)) ? 1.0 : 0.0;
-    if (metric == "acc_norm") values[metric] = is_gold(document, best_per_length(document, lls, false)) ? 1.0 : 0.0;
-    if (metric == "acc_bytes") values[metric] = is_gold(document, best_per_length(document, lls, true)) ? 1.0 : 0.0;
+    if (metric == "acc_norm")
+      values[metric] = is_gold(document, best_per_length(document, lls, false)) ? 1.0 : 0.0;
+    if (metric == "acc_bytes")
+      values[metric] = is_gold(document, best_per_length(document, lls, true)) ? 1.0 : 0.0;
     if (metric == "brier_score") values[metric] = brier(document, lls);
     if (metric == "mc2") values[metric] = mass_on_true(document, lls);
   }
   return values;
 }
 
-void score_choices(std::span<const ChoiceDocument> documents, const ChoiceOptions& options, const tokenizers::Tokenizer& tokenizer,
-                   engine::Scorer& scorer, TaskResult& result) {
+void score_choices(std::span<const ChoiceDocument> documents, const ChoiceOptions& options,
+                   const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer, TaskResult& result) {
   const int64_t max_length = task_max_length(options.max_length, scorer, result.task);
   const Requests requests = build_requests(documents, options, tokenizer, max_length, result.task);
   const std::vector<engine::ScoreResult> scored = scorer.score(requests.all);
   const size_t first_item = result.items.size();
   int64_t diverged = 0;
   for (size_t at = 0; const ChoiceDocument& document : documents) {
-    result.items.push_back(document_record(document, std::span(scored).subspan(at, document.choices.size()), options));
+    result.items.push_back(
+        document_record(document, std::span(scored).subspan(at, document.choices.size()), options));
     diverged += result.items.back().metrics.contains("diverged");
     at += document.choices.size();
   }
-  result.provenance["requests"] = {{"count", requests.all.size()},
-                                   {"token_stream_sha256", requests.sha256},
-                                   {"tokenizer_sha256", tokenizer.hash()},
-                                   {"boundary_merges", requests.boundary_merges},
-                                   {"truncated", requests.truncated},
-                                   {"max_length", max_length}};
+  result.provenance["requests"] = {
+      {"count", requests.all.size()},         {"token_stream_sha256", requests.sha256},
+      {"tokenizer_sha256", tokenizer.hash()}, {"boundary_merges", requests.boundary_merges},
+      {"truncated", requests.truncated},      {"max_length", max_length}};
   result.provenance["documents"] = documents.size();
   result.provenance["diverged"] = diverged;
-  for (const std::string& metric : options.metrics) add_metric_score(metric, documents, options, result, first_item);
+  for (const std::string& metric : options.metrics)
+    add_metric_score(metric, documents, options, result, first_item);
 }
 
 }  // namespace qbench::tasks

@@ -45,7 +45,8 @@ struct DivergenceParams {
     v("text", text, "a text data set or a file");
     v("split", split, "split of the data set; empty: its test split");
     v("file", file, "where the data set's file lies, instead of looking it up");
-    v("protocol", protocol, OneOf{{"win", "llamacpp"}}, "win: all tokens of each window but the first; llamacpp: its second half");
+    v("protocol", protocol, OneOf{{"win", "llamacpp"}},
+      "win: all tokens of each window but the first; llamacpp: its second half");
     v("window", window, Range{2, 1048576}, "tokens per window");
     v("windows", windows, Range{0, 100000000}, "only the first n windows; 0: all");
     v("join", join, OneOf{{"default", "none", "rows", "sentences", "spaces"}}, "how lines become one string");
@@ -53,21 +54,27 @@ struct DivergenceParams {
   }
 };
 
-bool finite(const engine::DivergenceToken& token) { return std::isfinite(token.nll) && std::isfinite(token.kl); }
+bool finite(const engine::DivergenceToken& token) {
+  return std::isfinite(token.nll) && std::isfinite(token.kl);
+}
 
 class DivergenceTask final : public Task {
  public:
   explicit DivergenceTask(const Call& call)
-      : call_(check_task_call(field_specs<DivergenceParams>(), call)), params_(bind_fields<DivergenceParams>(call, "task")) {
+      : call_(check_task_call(field_specs<DivergenceParams>(), call)),
+        params_(bind_fields<DivergenceParams>(call, "task")) {
     const bool joined = params_.protocol == "win" || params_.join != "default";
     text_ = data::find_text(params_.text, params_.split, joined ? params_.join : "none", params_.file);
   }
 
-  std::string identity() const override { return task_identity(call_, {"file", "text"}, text_.sha256 + " join=" + text_.join); }
+  std::string identity() const override {
+    return task_identity(call_, {"file", "text"}, text_.sha256 + " join=" + text_.join);
+  }
   std::string canonical() const override { return call_.canonical.print(); }
   std::string protocol() const override {
-    return fmt::format("kl/fp32 {} S={} windows={} join={} text={}{} bos={}", params_.protocol, params_.window, params_.windows, text_.join,
-                       text_.name, text_.split.empty() ? "" : "/" + text_.split, params_.bos);
+    return fmt::format("kl/fp32 {} S={} windows={} join={} text={}{} bos={}", params_.protocol,
+                       params_.window, params_.windows, text_.join, text_.name,
+                       text_.split.empty() ? "" : "/" + text_.split, params_.bos);
   }
   TaskCost cost() const override {
     const int64_t available = std::max<int64_t>(estimate_tokens(text_.bytes) / params_.window, 1);
@@ -81,7 +88,8 @@ class DivergenceTask final : public Task {
   TaskResult run(const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer) const override {
     task_max_length(params_.window, scorer, canonical());
     if (!scorer.has_baseline()) {
-      throw ConfigError(fmt::format("task {}: there is no baseline to compare with; add the recipe fp to the suite", canonical()));
+      throw ConfigError(fmt::format(
+          "task {}: there is no baseline to compare with; add the recipe fp to the suite", canonical()));
     }
     const WindowPlan windows = plan(tokenizer);
     TaskResult result;
@@ -98,9 +106,11 @@ class DivergenceTask final : public Task {
     const std::string text = data::read_text(text_);
     const bool special = params_.bos == "default";
     if (params_.protocol == "llamacpp") {
-      return plan_half_windows(encode_like_llamacpp(text, tokenizer, special), params_.window, params_.windows, tokenizer, place);
+      return plan_half_windows(encode_like_llamacpp(text, tokenizer, special), params_.window,
+                               params_.windows, tokenizer, place);
     }
-    return plan_windows(tokenizer.encode(text, {.add_special = special, .parse_special = true}), params_.window, params_.windows, place);
+    return plan_windows(tokenizer.encode(text, {.add_special = special, .parse_special = true}),
+                        params_.window, params_.windows, place);
   }
 
   static ItemRecord window_record(size_t index, const std::vector<engine::DivergenceToken>& tokens) {
@@ -137,7 +147,8 @@ class DivergenceTask final : public Task {
     const int64_t n = std::ssize(all);
     if (diverged > 0) {
       constexpr double kInfinity = std::numeric_limits<double>::infinity();
-      result.scores = {{"kl_mean", kInfinity, std::nullopt, n, false}, {"ppl", kInfinity, std::nullopt, n, false}};
+      result.scores = {{"kl_mean", kInfinity, std::nullopt, n, false},
+                       {"ppl", kInfinity, std::nullopt, n, false}};
       return;
     }
     const DivergenceStatistics s = divergence_statistics(all);
@@ -207,12 +218,15 @@ DivergenceStatistics divergence_statistics(std::span<const engine::DivergenceTok
   const auto n = static_cast<double>(s.tokens);
   const Estimate q = nll.estimate(), b = nll_base.estimate();
   const double covariance = s.tokens <= 10 ? 0.0 : (product / n - q.value * b.value) / (n - 1);
-  const auto paired = [](double x, double y, double cov) { return std::sqrt(std::max(0.0, x * x + y * y - 2 * cov)); };
+  const auto paired = [](double x, double y, double cov) {
+    return std::sqrt(std::max(0.0, x * x + y * y - 2 * cov));
+  };
   s.ppl = {std::exp(q.value), std::exp(q.value) * q.error};
   s.ppl_base = {std::exp(b.value), std::exp(b.value) * b.error};
   s.ln_ratio = {q.value - b.value, paired(q.error, b.error, covariance)};
   s.ratio = {std::exp(s.ln_ratio.value), std::exp(s.ln_ratio.value) * s.ln_ratio.error};
-  s.difference = {s.ppl.value - s.ppl_base.value, paired(s.ppl.error, s.ppl_base.error, s.ppl.value * s.ppl_base.value * covariance)};
+  s.difference = {s.ppl.value - s.ppl_base.value,
+                  paired(s.ppl.error, s.ppl_base.error, s.ppl.value * s.ppl_base.value * covariance)};
   s.correlation = q.error > 0 && b.error > 0 ? covariance / (q.error * b.error) : 1.0;
   s.kl = kl.estimate();
   fill_kl_quantiles(tokens, s);
@@ -226,7 +240,8 @@ DivergenceStatistics divergence_statistics(std::span<const engine::DivergenceTok
 
 TaskInfo divergence_task() {
   return {"divergence", "distance to the baseline model on a text: KL, top-1 agreement, perplexity ratio",
-          "llama.cpp's statistics (c392e5094) on float32 logits (id kl/fp32)", field_specs<DivergenceParams>(), make};
+          "llama.cpp's statistics (c392e5094) on float32 logits (id kl/fp32)",
+          field_specs<DivergenceParams>(), make};
 }
 
 }  // namespace qbench::tasks

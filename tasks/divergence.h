@@ -1,4 +1,5 @@
-// Distance to the baseline: statistics of llama.cpp's KL report (eval_protocol, section 5.1) on float32 logits.
+// Distance to the baseline: statistics of llama.cpp's KL report (eval_protocol, section 5.1) on float32
+// logits.
 #pragma once
 
 #include <span>
@@ -13,14 +14,15 @@ struct Estimate {
   double error = 0;  ///< standard error
 };
 
-/// All over the same scored tokens; q = this model, b = baseline; natural log; probabilities as shares, not percent.
+/// All over the same scored tokens; q = this model, b = baseline; natural log; probabilities as shares, not
+/// percent.
 struct DivergenceStatistics {
   int64_t tokens = 0;
   Estimate ppl, ppl_base;
-  Estimate ln_ratio;         ///< mean nll - mean nll_base, paired
-  Estimate ratio;            ///< exp of it
-  Estimate difference;       ///< ppl - ppl_base, paired
-  double correlation = 0;    ///< of per-token log probabilities; 1 when both have no spread
+  Estimate ln_ratio;       ///< mean nll - mean nll_base, paired
+  Estimate ratio;          ///< exp of it
+  Estimate difference;     ///< ppl - ppl_base, paired
+  double correlation = 0;  ///< of per-token log probabilities; 1 when both have no spread
   Estimate kl;
   double kl_max = 0, kl_p999 = 0, kl_p99 = 0, kl_median = 0, kl_p10 = 0, kl_p05 = 0, kl_p01 = 0, kl_min = 0;
   Estimate delta_p, rms_delta_p;

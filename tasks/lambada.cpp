@@ -1,5 +1,6 @@
-// LAMBADA as lm-evaluation-harness scores it: the context is the text without its last space-separated piece, the
-// continuation a space and that piece; acc = every token of it is the greedy choice, perplexity = exp(-mean ll per word).
+// LAMBADA as lm-evaluation-harness scores it: the context is the text without its last space-separated piece,
+// the continuation a space and that piece; acc = every token of it is the greedy choice, perplexity =
+// exp(-mean ll per word).
 #include "tasks/lambada.h"
 
 #include <fmt/format.h>
@@ -30,18 +31,22 @@ struct LambadaParams {
     v("file", file, "a JSON-lines file, instead of looking the set up");
     v("field", field, "the text field of a record");
     selection.visit(v);
-    v("bos", bos, OneOf{{"default", "none"}}, "default: as the tokenizer does by itself (era E4); none: never (E2, E3)");
+    v("bos", bos, OneOf{{"default", "none"}},
+      "default: as the tokenizer does by itself (era E4); none: never (E2, E3)");
     v("max_length", max_length, Range{0, 1048576}, "tokens the model is given at most; 0: all it takes");
-    v("bootstrap", bootstrap, Range{0, 10000000}, "replicates for the standard error of the perplexity; 0: none");
+    v("bootstrap", bootstrap, Range{0, 10000000},
+      "replicates for the standard error of the perplexity; 0: none");
   }
 };
 
 class LambadaTask final : public Task {
  public:
   explicit LambadaTask(const Call& call)
-      : call_(check_task_call(field_specs<LambadaParams>(), call)), params_(bind_fields<LambadaParams>(call, "task")) {
+      : call_(check_task_call(field_specs<LambadaParams>(), call)),
+        params_(bind_fields<LambadaParams>(call, "task")) {
     params_.selection.pick(0);
-    located_ = params_.file.empty() ? data::locate(*data::find_data_set("lambada"), "") : data::locate_file(params_.file);
+    located_ = params_.file.empty() ? data::locate(*data::find_data_set("lambada"), "")
+                                    : data::locate_file(params_.file);
   }
 
   std::string identity() const override { return task_identity(call_, {"file"}, located_.sha256); }
@@ -79,9 +84,11 @@ class LambadaTask final : public Task {
       requests.push_back(pair_request(pair, max_length, truncated, place));
       hasher.update(requests.back().tokens.data(), requests.back().tokens.size() * sizeof(int32_t));
     }
-    result.provenance["data"] = {{"set", "lambada"}, {"sha256", located_.sha256}, {"known_file", located_.known}};
-    result.provenance["requests"] = {{"count", requests.size()},  {"token_stream_sha256", hasher.hex()}, {"boundary_merges", merges},
-                                     {"truncated", truncated},    {"max_length", max_length},            {"tokenizer_sha256", tokenizer.hash()}};
+    result.provenance["data"] = {
+        {"set", "lambada"}, {"sha256", located_.sha256}, {"known_file", located_.known}};
+    result.provenance["requests"] = {{"count", requests.size()},  {"token_stream_sha256", hasher.hex()},
+                                     {"boundary_merges", merges}, {"truncated", truncated},
+                                     {"max_length", max_length},  {"tokenizer_sha256", tokenizer.hash()}};
     reduce(texts, picked, scorer.score(requests), result);
     return result;
   }
@@ -94,8 +101,8 @@ class LambadaTask final : public Task {
     return {text.substr(0, space), text.substr(space)};
   }
 
-  void reduce(const std::vector<std::string>& texts, const std::vector<int64_t>& picked, const std::vector<engine::ScoreResult>& scored,
-              TaskResult& result) const {
+  void reduce(const std::vector<std::string>& texts, const std::vector<int64_t>& picked,
+              const std::vector<engine::ScoreResult>& scored, TaskResult& result) const {
     std::vector<double> hits, lls;
     int64_t diverged = 0;
     for (size_t i = 0; i < scored.size(); ++i) {
@@ -120,9 +127,11 @@ class LambadaTask final : public Task {
     const auto n = std::ssize(hits);
     result.scores.push_back({"acc", mean(hits), mean_stderr(hits), n, true});
     if (diverged > 0) {
-      result.scores.push_back({"perplexity", std::numeric_limits<double>::infinity(), std::nullopt, n, false});
+      result.scores.push_back(
+          {"perplexity", std::numeric_limits<double>::infinity(), std::nullopt, n, false});
     } else {
-      result.scores.push_back({"perplexity", std::exp(-mean(lls)), bootstrap_perplexity_stderr(lls, params_.bootstrap), n, false});
+      result.scores.push_back({"perplexity", std::exp(-mean(lls)),
+                               bootstrap_perplexity_stderr(lls, params_.bootstrap), n, false});
     }
   }
 
@@ -136,8 +145,8 @@ std::unique_ptr<Task> make(const Call& call) { return std::make_unique<LambadaTa
 }  // namespace
 
 TaskInfo lambada_task() {
-  return {"lambada", "the last word of a passage: greedy accuracy and perplexity per word", "lm-evaluation-harness 0.4.13, lambada_openai",
-          field_specs<LambadaParams>(), make};
+  return {"lambada", "the last word of a passage: greedy accuracy and perplexity per word",
+          "lm-evaluation-harness 0.4.13, lambada_openai", field_specs<LambadaParams>(), make};
 }
 
 }  // namespace qbench::tasks

@@ -34,7 +34,8 @@ struct ChoiceParams {
     selection.visit(v);
     v("shots", shots, Range{0, 1000}, "few-shot examples in front of each question");
     v("shot_seed", shot_seed, Range{0.0, 4294967295.0}, "seed of their draw (lm-eval: 1234)");
-    v("bos", bos, OneOf{{"default", "none"}}, "default: as the tokenizer does by itself (era E4); none: never (E2, E3)");
+    v("bos", bos, OneOf{{"default", "none"}},
+      "default: as the tokenizer does by itself (era E4); none: never (E2, E3)");
     v("max_length", max_length, Range{0, 1048576}, "tokens the model is given at most; 0: all it takes");
   }
 };
@@ -60,8 +61,8 @@ std::vector<OrderedJson> read_line_blocks(const fs::path& path, const std::vecto
   const std::string content = data::read_data_file(path);
   const auto lines = data::lines_with_ends(content);
   if (lines.empty() || lines.size() % names.size() != 0) {
-    throw DataError(fmt::format("{}: {} lines are no multiple of the {} lines of a block ({})", path.string(), lines.size(), names.size(),
-                                fmt::join(names, ", ")));
+    throw DataError(fmt::format("{}: {} lines are no multiple of the {} lines of a block ({})", path.string(),
+                                lines.size(), names.size(), fmt::join(names, ", ")));
   }
   for (size_t i = 0; i < lines.size(); ++i) {
     if (i % names.size() == 0) records.emplace_back(OrderedJson::object());
@@ -78,7 +79,8 @@ class ChoiceTask final : public Task {
       : call_(std::move(call)), params_(std::move(params)), file_(std::move(file)) {
     params_.selection.pick(0);
     if (params_.shots > 0 && file_.shot_rule.empty()) {
-      throw ConfigError(fmt::format("task {}: {} declares no few-shot examples (key shots); use shots=0", canonical(), file_.path.string()));
+      throw ConfigError(fmt::format("task {}: {} declares no few-shot examples (key shots); use shots=0",
+                                    canonical(), file_.path.string()));
     }
     find_parts();
   }
@@ -91,9 +93,10 @@ class ChoiceTask final : public Task {
   }
   std::string canonical() const override { return call_.canonical.print(); }
   std::string protocol() const override {
-    return fmt::format("{} {}{}{}{}{}", params_.bos == "default" ? "zs/e4" : "zs/e3", file_.name, params_.part.empty() ? "" : "/" + params_.part,
-                       params_.split.empty() ? "" : " split=" + params_.split, params_.shots > 0 ? fmt::format(" shots={}", params_.shots) : "",
-                       selection_note());
+    return fmt::format("{} {}{}{}{}{}", params_.bos == "default" ? "zs/e4" : "zs/e3", file_.name,
+                       params_.part.empty() ? "" : "/" + params_.part,
+                       params_.split.empty() ? "" : " split=" + params_.split,
+                       params_.shots > 0 ? fmt::format(" shots={}", params_.shots) : "", selection_note());
   }
   TaskCost cost() const override {
     int64_t bytes = 0, records = 0;
@@ -119,7 +122,8 @@ class ChoiceTask final : public Task {
     options.weight_parts_by_size = file_.weight_parts_by_size;
     Json files = Json::array();
     for (const PartFile& part : parts_) {
-      files.push_back({{"part", part.part}, {"sha256", part.located.sha256}, {"known_file", part.located.known}});
+      files.push_back(
+          {{"part", part.part}, {"sha256", part.located.sha256}, {"known_file", part.located.known}});
     }
     result.provenance["data"] = {{"set", file_.set}, {"files", files}, {"task_file_sha256", file_.sha256}};
     const std::vector<ChoiceDocument> documents = make_documents();
@@ -142,7 +146,8 @@ class ChoiceTask final : public Task {
     } else if (file_.set.empty()) {
       const fs::path beside = file_.path.parent_path() / file_.file;
       std::error_code error;
-      parts_.push_back({params_.part, data::locate_file(fs::exists(beside, error) ? beside.string() : file_.file)});
+      parts_.push_back(
+          {params_.part, data::locate_file(fs::exists(beside, error) ? beside.string() : file_.file)});
     } else {
       find_set_parts(*data::find_data_set(file_.set));
     }
@@ -150,7 +155,8 @@ class ChoiceTask final : public Task {
 
   void find_set_parts(const data::DataSet& set) {
     if (set.parts.empty() || !params_.part.empty()) {
-      parts_.push_back({params_.part, data::locate(set, split(), set.parts.empty() ? "" : params_.part, "data")});
+      parts_.push_back(
+          {params_.part, data::locate(set, split(), set.parts.empty() ? "" : params_.part, "data")});
       return;
     }
     std::vector<std::string> absent;
@@ -163,8 +169,9 @@ class ChoiceTask final : public Task {
     }
     if (parts_.empty()) data::locate(set, split(), set.parts.front(), "data");
     if (!absent.empty()) {
-      throw DataError(fmt::format("task {}: {} of {} parts are not on this machine ({}); name one that is: part=NAME", canonical(),
-                                  absent.size(), set.parts.size(), fmt::join(absent, ", ")));
+      throw DataError(
+          fmt::format("task {}: {} of {} parts are not on this machine ({}); name one that is: part=NAME",
+                      canonical(), absent.size(), set.parts.size(), fmt::join(absent, ", ")));
     }
   }
 
@@ -180,15 +187,18 @@ class ChoiceTask final : public Task {
   std::string shot_text(const Question& question) const {
     const auto gold = static_cast<size_t>(question.gold.front());
     const bool many = question.contexts.size() > 1;
-    return question.contexts[many ? gold : 0] + file_.delimiter + (many ? question.continuation : question.choices[gold]) + file_.shot_delimiter;
+    return question.contexts[many ? gold : 0] + file_.delimiter +
+           (many ? question.continuation : question.choices[gold]) + file_.shot_delimiter;
   }
 
   /// The few-shot text in front of a document; draws from `random` in document order.
-  std::string shot_prefix(const std::vector<OrderedJson>& pool, const OrderedJson& document, PythonRandom& random) const {
+  std::string shot_prefix(const std::vector<OrderedJson>& pool, const OrderedJson& document,
+                          PythonRandom& random) const {
     if (params_.shots == 0) return "";
     const int64_t wanted = params_.shots + (file_.shots_from_scored ? 1 : 0);
     if (std::ssize(pool) < wanted) {
-      throw DataError(fmt::format("task {}: {} few-shot examples needed, the pool holds {}", canonical(), wanted, pool.size()));
+      throw DataError(fmt::format("task {}: {} few-shot examples needed, the pool holds {}", canonical(),
+                                  wanted, pool.size()));
     }
     std::vector<int64_t> drawn;
     if (file_.shot_rule == "sample") {
@@ -207,19 +217,23 @@ class ChoiceTask final : public Task {
     return text;
   }
 
-  ChoiceDocument make_document(const OrderedJson& record, const std::string& part, int64_t index, const std::string& prefix) const {
+  ChoiceDocument make_document(const OrderedJson& record, const std::string& part, int64_t index,
+                               const std::string& prefix) const {
     ChoiceDocument document;
     document.part = part;
-    if (!file_.part_field.empty() && record.contains(file_.part_field)) document.part = record.at(file_.part_field).get<std::string>();
+    if (!file_.part_field.empty() && record.contains(file_.part_field))
+      document.part = record.at(file_.part_field).get<std::string>();
     document.item = part.empty() ? std::to_string(index) : fmt::format("{}/{}", part, index);
-    const Question question = make_question(file_, record, fmt::format("task {}, record {}", canonical(), document.item));
+    const Question question =
+        make_question(file_, record, fmt::format("task {}, record {}", canonical(), document.item));
     const std::string lead = file_.description.render(record) + prefix;
     for (const std::string& context : question.contexts) document.contexts.push_back(lead + context);
     document.choices = question.choices;
     if (question.contexts.size() > 1) {
       document.continuations = {file_.delimiter + question.continuation};
     } else {
-      for (const std::string& choice : question.choices) document.continuations.push_back(file_.delimiter + choice);
+      for (const std::string& choice : question.choices)
+        document.continuations.push_back(file_.delimiter + choice);
     }
     document.gold = question.gold;
     document.labels = question.labels;
@@ -228,14 +242,17 @@ class ChoiceTask final : public Task {
 
   std::vector<ChoiceDocument> make_documents() const {
     std::vector<ChoiceDocument> documents;
-    const std::vector<OrderedJson> pool = params_.shots > 0 ? read(shot_pool_file().path) : std::vector<OrderedJson>{};
+    const std::vector<OrderedJson> pool =
+        params_.shots > 0 ? read(shot_pool_file().path) : std::vector<OrderedJson>{};
     for (const PartFile& part : parts_) {
       const std::vector<OrderedJson> records = read(part.located.path);
-      PythonRandom random(static_cast<uint64_t>(params_.shot_seed));  // one generator per task, as lm-eval has it
+      PythonRandom random(
+          static_cast<uint64_t>(params_.shot_seed));  // one generator per task, as lm-eval has it
       std::vector<int64_t> wanted;
       for (int64_t i = 0; i < std::ssize(records); ++i) {
         const OrderedJson& record = records[static_cast<size_t>(i)];
-        const bool other_part = !file_.part_field.empty() && !params_.part.empty() && record.value(file_.part_field, "") != params_.part;
+        const bool other_part = !file_.part_field.empty() && !params_.part.empty() &&
+                                record.value(file_.part_field, "") != params_.part;
         if (!other_part) wanted.push_back(i);
       }
       for (const int64_t position : params_.selection.pick(std::ssize(wanted))) {
@@ -256,8 +273,11 @@ class ChoiceTask final : public Task {
 
 std::unique_ptr<Task> make(const Call& call) {
   const auto params = bind_fields<FileChoiceParams>(call, "task");
-  if (params.file.empty()) throw ConfigError("task mc: file is missing. Write mc(file=FILE.yaml); tasks/README.md shows such a file.");
-  return std::make_unique<ChoiceTask>(check_task_call(field_specs<FileChoiceParams>(), call), params, ChoiceFile::load(params.file));
+  if (params.file.empty())
+    throw ConfigError(
+        "task mc: file is missing. Write mc(file=FILE.yaml); tasks/README.md shows such a file.");
+  return std::make_unique<ChoiceTask>(check_task_call(field_specs<FileChoiceParams>(), call), params,
+                                      ChoiceFile::load(params.file));
 }
 
 }  // namespace
@@ -293,12 +313,13 @@ std::string task_file_summary(const fs::path& path) { return ChoiceFile::load(pa
 std::unique_ptr<Task> make_task_file(const TaskFileRef& file, const Call& call) {
   auto params = bind_fields<ChoiceParams>(call, "task");
   if (!file.part.empty()) params.part = file.part;
-  return std::make_unique<ChoiceTask>(check_task_call(field_specs<ChoiceParams>(), call), params, ChoiceFile::load(file.path));
+  return std::make_unique<ChoiceTask>(check_task_call(field_specs<ChoiceParams>(), call), params,
+                                      ChoiceFile::load(file.path));
 }
 
 TaskInfo multiple_choice_task() {
-  return {"mc", "multiple choice from a YAML task file over JSON lines", "lm-evaluation-harness 0.4.13 (eras E3, E4)",
-          field_specs<FileChoiceParams>(), make};
+  return {"mc", "multiple choice from a YAML task file over JSON lines",
+          "lm-evaluation-harness 0.4.13 (eras E3, E4)", field_specs<FileChoiceParams>(), make};
 }
 
 }  // namespace qbench::tasks

@@ -1,5 +1,5 @@
-// Multiple choice by log-likelihood, as lm-evaluation-harness 0.4 scores it (eval_protocol, sections 3.2 to 3.8). A task is
-// a YAML file over a JSON-lines file; tasks/README.md documents its keys.
+// Multiple choice by log-likelihood, as lm-evaluation-harness 0.4 scores it (eval_protocol, sections 3.2
+// to 3.8). A task is a YAML file over a JSON-lines file; tasks/README.md documents its keys.
 #pragma once
 
 #include <filesystem>
@@ -13,30 +13,33 @@ namespace qbench::tasks {
 
 /// One question, ready to be tokenised.
 struct ChoiceDocument {
-  std::string item;                        ///< stable id
-  std::string part;                        ///< "" or the paradigm, subject, language it belongs to
-  std::vector<std::string> contexts;       ///< one, or one per choice ("multiple input")
-  std::vector<std::string> continuations;  ///< with the delimiter in front; one per choice, or one for all contexts
-  std::vector<std::string> choices;        ///< as given: acc_norm divides by their code points
-  std::vector<int64_t> gold;               ///< acceptable indices
-  std::vector<int64_t> labels;             ///< per choice, for mc2; else empty
+  std::string item;                   ///< stable id
+  std::string part;                   ///< "" or the paradigm, subject, language it belongs to
+  std::vector<std::string> contexts;  ///< one, or one per choice ("multiple input")
+  std::vector<std::string>
+      continuations;                 ///< with the delimiter in front; one per choice, or one for all contexts
+  std::vector<std::string> choices;  ///< as given: acc_norm divides by their code points
+  std::vector<int64_t> gold;         ///< acceptable indices
+  std::vector<int64_t> labels;       ///< per choice, for mc2; else empty
 };
 
 struct ChoiceOptions {
   bool tokenizer_bos = true;
-  int64_t max_length = 0;                        ///< 0: the model's
-  std::vector<std::string> metrics = {"acc"};    ///< of choice_metric_names()
+  int64_t max_length = 0;                      ///< 0: the model's
+  std::vector<std::string> metrics = {"acc"};  ///< of choice_metric_names()
   bool weight_parts_by_size = true;
 };
 
 const std::vector<std::string>& choice_metric_names();
 
-/// Tokenises, scores and reduces. Appends items, scores and counts (boundary merges, truncations, diverged documents).
-void score_choices(std::span<const ChoiceDocument> documents, const ChoiceOptions& options, const tokenizers::Tokenizer& tokenizer,
-                   engine::Scorer& scorer, TaskResult& result);
+/// Tokenises, scores and reduces. Appends items, scores and counts (boundary merges, truncations, diverged
+/// documents).
+void score_choices(std::span<const ChoiceDocument> documents, const ChoiceOptions& options,
+                   const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer, TaskResult& result);
 
 /// Metrics of one document from its log-likelihoods: key -> value. Lowest index wins ties.
-Json choice_metrics(const ChoiceDocument& document, std::span<const double> loglikelihoods, std::span<const std::string> metrics);
+Json choice_metrics(const ChoiceDocument& document, std::span<const double> loglikelihoods,
+                    std::span<const std::string> metrics);
 
 /// Kind `mc`.
 TaskInfo multiple_choice_task();

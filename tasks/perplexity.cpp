@@ -36,7 +36,8 @@ struct PerplexityParams {
 
   template <class Visitor>
   void visit(Visitor& v) {
-    v("protocol", protocol, OneOf{{"gptq", "rolling", "llamacpp"}}, "gptq: papers' windows; rolling: lm-eval; llamacpp: half windows");
+    v("protocol", protocol, OneOf{{"gptq", "rolling", "llamacpp"}},
+      "gptq: papers' windows; rolling: lm-eval; llamacpp: half windows");
     v("text", text, "a text data set or a file");
     v("split", split, "split of the data set; empty: its test split");
     v("file", file, "where the data set's file lies, instead of looking it up");
@@ -74,24 +75,30 @@ bool is_wikitext(const data::TextRef& ref) {
 class PerplexityTask final : public Task {
  public:
   explicit PerplexityTask(const Call& call)
-      : call_(check_task_call(field_specs<PerplexityParams>(), call)), params_(bind_fields<PerplexityParams>(call, "task")) {
+      : call_(check_task_call(field_specs<PerplexityParams>(), call)),
+        params_(bind_fields<PerplexityParams>(call, "task")) {
     check_combination();
     const bool joined = params_.protocol == "gptq" || params_.join != "default";
     text_ = data::find_text(params_.text, params_.split, joined ? params_.join : "none", params_.file);
   }
 
-  std::string identity() const override { return task_identity(call_, {"file", "text"}, text_.sha256 + " join=" + text_.join); }
+  std::string identity() const override {
+    return task_identity(call_, {"file", "text"}, text_.sha256 + " join=" + text_.join);
+  }
   std::string canonical() const override { return call_.canonical.print(); }
 
   std::string protocol() const override {
-    const std::string tail = fmt::format(" text={}{} bos={}", text_.name, text_.split.empty() ? "" : "/" + text_.split, params_.bos);
+    const std::string tail = fmt::format(" text={}{} bos={}", text_.name,
+                                         text_.split.empty() ? "" : "/" + text_.split, params_.bos);
     const std::string count = params_.windows > 0 ? fmt::format(" windows={}", params_.windows) : "";
-    if (params_.protocol == "gptq") return fmt::format("ppl/win B S={}{} join={}{}", params_.window, count, text_.join, tail);
+    if (params_.protocol == "gptq")
+      return fmt::format("ppl/win B S={}{} join={}{}", params_.window, count, text_.join, tail);
     if (params_.protocol == "rolling") {
       return fmt::format("ppl/har L={} documents={}{}{}", params_.window, document_rule(),
                          params_.limit > 0 ? fmt::format(" limit={}", params_.limit) : "", tail);
     }
-    return fmt::format("ppl/lcpp n_ctx={}{}{}{}", params_.window, params_.stride > 0 ? fmt::format(" stride={}", params_.stride) : "", count, tail);
+    return fmt::format("ppl/lcpp n_ctx={}{}{}{}", params_.window,
+                       params_.stride > 0 ? fmt::format(" stride={}", params_.stride) : "", count, tail);
   }
 
   TaskCost cost() const override {
@@ -101,7 +108,9 @@ class PerplexityTask final : public Task {
     const int64_t windows = params_.windows > 0 ? params_.windows : std::max<int64_t>(tokens / step, 1);
     tokens = params_.protocol == "rolling" ? tokens : windows * params_.window;
     cost.tokens = tokens;
-    cost.scored_tokens = params_.protocol != "llamacpp" ? tokens : params_.stride > 0 ? windows * params_.stride : tokens / 2;
+    cost.scored_tokens = params_.protocol != "llamacpp" ? tokens
+                         : params_.stride > 0           ? windows * params_.stride
+                                                        : tokens / 2;
     cost.longest = params_.window;
     return cost;
   }
@@ -123,17 +132,20 @@ class PerplexityTask final : public Task {
  private:
   void check_combination() const {
     const auto refuse = [&](const char* key, const char* only) {
-      throw ConfigError(fmt::format("task {}: {} belongs to protocol={} only; this is protocol={}. Drop it.", call_.canonical.print(), key,
-                                    only, params_.protocol));
+      throw ConfigError(fmt::format("task {}: {} belongs to protocol={} only; this is protocol={}. Drop it.",
+                                    call_.canonical.print(), key, only, params_.protocol));
     };
     if (params_.stride > 0 && params_.protocol != "llamacpp") refuse("stride", "llamacpp");
     if (params_.stride >= params_.window) {
-      throw ConfigError(fmt::format("task {}: stride {} must be smaller than window {}", call_.canonical.print(), params_.stride, params_.window));
+      throw ConfigError(fmt::format("task {}: stride {} must be smaller than window {}",
+                                    call_.canonical.print(), params_.stride, params_.window));
     }
     if (params_.limit > 0 && params_.protocol != "rolling") refuse("limit", "rolling");
     if (params_.documents != "default" && params_.protocol != "rolling") refuse("documents", "rolling");
     if (params_.windows > 0 && params_.protocol == "rolling") {
-      throw ConfigError(fmt::format("task {}: windows does not apply to protocol=rolling; use limit=DOCUMENTS", call_.canonical.print()));
+      throw ConfigError(
+          fmt::format("task {}: windows does not apply to protocol=rolling; use limit=DOCUMENTS",
+                      call_.canonical.print()));
     }
   }
 
@@ -149,10 +161,12 @@ class PerplexityTask final : public Task {
     const std::string text = data::read_text(text_);
     const std::string place = "task " + canonical();
     if (params_.protocol == "gptq") {
-      return plan_windows(tokenizer.encode(text, {.add_special = add_special(), .parse_special = true}), params_.window, params_.windows, place);
+      return plan_windows(tokenizer.encode(text, {.add_special = add_special(), .parse_special = true}),
+                          params_.window, params_.windows, place);
     }
     const auto ids = encode_like_llamacpp(text, tokenizer, add_special());
-    if (params_.stride > 0) return plan_stride_windows(ids, params_.window, params_.stride, params_.windows, place);
+    if (params_.stride > 0)
+      return plan_stride_windows(ids, params_.window, params_.stride, params_.windows, place);
     return plan_half_windows(ids, params_.window, params_.windows, tokenizer, place);
   }
 
@@ -160,7 +174,8 @@ class PerplexityTask final : public Task {
     const WindowPlan windows = plan(tokenizer);
     result.provenance["tokens"] = describe_windows(windows, tokenizer);
     const std::vector<engine::ScoreResult> scored = scorer.score(windows.requests);
-    reduce_windows(params_.protocol == "gptq" ? WindowRule::kMeanOfWindows : WindowRule::kMeanOfTokens, scored, result);
+    reduce_windows(params_.protocol == "gptq" ? WindowRule::kMeanOfWindows : WindowRule::kMeanOfTokens,
+                   scored, result);
   }
 
   std::vector<Document> documents() const {
@@ -171,14 +186,17 @@ class PerplexityTask final : public Task {
         std::string scored = wikitext_detokenize(page);
         documents.push_back({std::move(page), std::move(scored)});
       }
-      if (documents.empty()) throw DataError(fmt::format("task {}: the text has no WikiText heading (\"= Title =\")", canonical()));
+      if (documents.empty())
+        throw DataError(
+            fmt::format("task {}: the text has no WikiText heading (\"= Title =\")", canonical()));
     } else if (rule == "paragraphs") {
       for (std::string& text : data::read_documents(text_)) documents.push_back({text, text});
     } else {
       const std::string text = data::read_text(text_);
       documents.push_back({text, text});
     }
-    if (params_.limit > 0 && params_.limit < std::ssize(documents)) documents.resize(static_cast<size_t>(params_.limit));
+    if (params_.limit > 0 && params_.limit < std::ssize(documents))
+      documents.resize(static_cast<size_t>(params_.limit));
     return documents;
   }
 
@@ -191,10 +209,13 @@ class PerplexityTask final : public Task {
     for (const Document& document : docs) {
       const std::vector<int32_t> ids = encoder.encode_text(document.scored);
       stream.update(ids.data(), ids.size() * sizeof(int32_t));
-      for (auto& request : rolling_requests(ids, encoder.prefix(), params_.window)) requests.push_back(std::move(request));
+      for (auto& request : rolling_requests(ids, encoder.prefix(), params_.window))
+        requests.push_back(std::move(request));
       request_end.push_back(requests.size());
     }
-    result.provenance["tokens"] = {{"documents", docs.size()}, {"windows", requests.size()}, {"token_stream_sha256", stream.hex()},
+    result.provenance["tokens"] = {{"documents", docs.size()},
+                                   {"windows", requests.size()},
+                                   {"token_stream_sha256", stream.hex()},
                                    {"tokenizer_sha256", tokenizer.hash()}};
     const std::vector<engine::ScoreResult> scored = scorer.score(requests);
     reduce_documents(docs, request_end, scored, result);
@@ -232,7 +253,8 @@ class PerplexityTask final : public Task {
     const auto n = std::ssize(docs);
     const auto per = [&](double denominator) { return diverged > 0 ? kInfinity : -total / denominator; };
     const double per_byte = per(static_cast<double>(bytes));
-    result.scores.push_back({"word_perplexity", std::exp(per(static_cast<double>(words))), std::nullopt, n, false});
+    result.scores.push_back(
+        {"word_perplexity", std::exp(per(static_cast<double>(words))), std::nullopt, n, false});
     result.scores.push_back({"byte_perplexity", std::exp(per_byte), std::nullopt, n, false});
     result.scores.push_back({"bits_per_byte", per_byte / std::log(2.0), std::nullopt, n, false});
   }
@@ -263,7 +285,8 @@ void reduce_windows(WindowRule rule, std::span<const engine::ScoreResult> window
     }
     window_means.push_back(nll / static_cast<double>(item.tokens));
     sum += nll;
-    for (const float logprob : windows[w].logprobs) squares += static_cast<double>(logprob) * static_cast<double>(logprob);
+    for (const float logprob : windows[w].logprobs)
+      squares += static_cast<double>(logprob) * static_cast<double>(logprob);
     count += item.tokens;
     result.items.push_back(std::move(item));
   }
@@ -286,7 +309,8 @@ void reduce_windows(WindowRule rule, std::span<const engine::ScoreResult> window
 
 TaskInfo perplexity_task() {
   return {"perplexity", "perplexity of a text: protocol=gptq, rolling or llamacpp",
-          "GPTQ's window loop (loss class B); lm-evaluation-harness 0.4.13; llama.cpp c392e5094", field_specs<PerplexityParams>(), make};
+          "GPTQ's window loop (loss class B); lm-evaluation-harness 0.4.13; llama.cpp c392e5094",
+          field_specs<PerplexityParams>(), make};
 }
 
 }  // namespace qbench::tasks

@@ -1,4 +1,5 @@
-// The reductions of window perplexity, for tests and reports; the task itself is reached through the registry.
+// The reductions of window perplexity, for tests and reports; the task itself is reached through the
+// registry.
 #pragma once
 
 #include <span>

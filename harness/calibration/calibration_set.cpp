@@ -37,7 +37,8 @@ struct TextParams : SampleParams {
   void visit(Visitor& v) {
     SampleParams::visit(v);
     v("sampler", sampler, OneOf{{"windows", "random", "documents", "random_documents"}},
-      "windows: consecutive; random: seeded starts in the whole text (GPTQ, WikiText-2); documents: whole documents; "
+      "windows: consecutive; random: seeded starts in the whole text (GPTQ, WikiText-2); documents: whole "
+      "documents; "
       "random_documents: a seeded start in a seeded document (GPTQ, C4)");
     v("split", split, "split of the data set; empty: train");
     v("join", join, OneOf{{"default", "none", "rows", "sentences", "spaces"}}, "how lines become one string");
@@ -77,20 +78,27 @@ std::vector<FieldSpec> text_fields(const std::string& name) {
 std::vector<Source> make_sources() {
   std::vector<Source> sources;
   for (const data::DataSet& set : data::data_sets()) {
-    if (set.kind == "text") sources.push_back({{set.name, set.summary, text_fields(set.name)}, Kind::kDataSet});
+    if (set.kind == "text")
+      sources.push_back({{set.name, set.summary, text_fields(set.name)}, Kind::kDataSet});
   }
   const auto without_split = [](std::vector<FieldSpec> fields) {
     std::erase_if(fields, [](const FieldSpec& field) { return field.key == "split"; });
     return fields;
   };
-  sources.push_back({{"text", "any text file (file=PATH)", without_split(field_specs<TextParams>())}, Kind::kFile});
-  sources.push_back({{"jsonl", "one field of a JSON-lines file (file=PATH, field=NAME)", without_split(field_specs<JsonlParams>())},
+  sources.push_back(
+      {{"text", "any text file (file=PATH)", without_split(field_specs<TextParams>())}, Kind::kFile});
+  sources.push_back({{"jsonl", "one field of a JSON-lines file (file=PATH, field=NAME)",
+                      without_split(field_specs<JsonlParams>())},
                      Kind::kJsonl});
   sources.push_back({{"python_source", "source code: the standard library of the machine's Python",
-                      without_split(field_specs<TextParams>())}, Kind::kPython});
+                      without_split(field_specs<TextParams>())},
+                     Kind::kPython});
   sources.push_back({{"random_tokens", "token ids drawn uniformly from the vocabulary without special tokens",
-                      field_specs<SampleParams>()}, Kind::kTokens});
-  sources.push_back({{"random_ascii", "uniformly random printable ASCII, tokenised", field_specs<SampleParams>()}, Kind::kAscii});
+                      field_specs<SampleParams>()},
+                     Kind::kTokens});
+  sources.push_back(
+      {{"random_ascii", "uniformly random printable ASCII, tokenised", field_specs<SampleParams>()},
+       Kind::kAscii});
   return sources;
 }
 
@@ -119,8 +127,9 @@ const Source& find_source(const std::string& name) {
     if (source.info.name == name) return source;
     names.push_back(source.info.name);
   }
-  throw ConfigError(fmt::format("unknown calibration set \"{}\".{} `qbench describe calibration` lists them: {}.", name,
-                                did_you_mean(name, names), fmt::join(names, ", ")));
+  throw ConfigError(
+      fmt::format("unknown calibration set \"{}\".{} `qbench describe calibration` lists them: {}.", name,
+                  did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
 Parsed parse_spec(const std::string& spec) {
@@ -132,11 +141,13 @@ Parsed parse_spec(const std::string& spec) {
   for (size_t i = 0; i < parsed.values.size(); ++i) {
     const auto& [key, value] = parsed.values[i];
     const bool shape = key == "samples" || key == "length" || key == "seed";
-    if (shape || value != parsed.source->info.fields[i].default_value) parsed.canonical.args.emplace_back(key, value);
+    if (shape || value != parsed.source->info.fields[i].default_value)
+      parsed.canonical.args.emplace_back(key, value);
   }
   const Kind kind = parsed.source->kind;
   if ((kind == Kind::kFile || kind == Kind::kJsonl) && parsed.value("file").empty()) {
-    throw ConfigError(fmt::format("calibration set {}: file is missing. Write {}(file=PATH, ...).", call.name, call.name));
+    throw ConfigError(
+        fmt::format("calibration set {}: file is missing. Write {}(file=PATH, ...).", call.name, call.name));
   }
   if (kind == Kind::kDataSet) data::find_split(*data::find_data_set(call.name), parsed.value("split"));
   return parsed;
@@ -151,7 +162,9 @@ data::TextRef find_source_text(const Parsed& parsed) {
   return ref;
 }
 
-bool has_text(const Parsed& parsed) { return parsed.source->kind != Kind::kTokens && parsed.source->kind != Kind::kAscii; }
+bool has_text(const Parsed& parsed) {
+  return parsed.source->kind != Kind::kTokens && parsed.source->kind != Kind::kAscii;
+}
 
 Samples draw(const Parsed& parsed, const tokenizers::Tokenizer& tokenizer) {
   SampleShape shape;
@@ -164,7 +177,8 @@ Samples draw(const Parsed& parsed, const tokenizers::Tokenizer& tokenizer) {
   const data::TextRef ref = find_source_text(parsed);
   const std::string& sampler = parsed.value("sampler");
   if (sampler == "documents") return whole_documents(data::read_documents(ref), tokenizer, shape);
-  if (sampler == "random_documents") return random_document_windows(data::read_documents(ref), tokenizer, shape);
+  if (sampler == "random_documents")
+    return random_document_windows(data::read_documents(ref), tokenizer, shape);
   const std::vector<int32_t> ids = tokenizer.encode(data::read_text(ref));
   return sampler == "windows" ? consecutive_windows(ids, shape) : random_windows(ids, shape);
 }

@@ -30,11 +30,12 @@ const std::vector<SourceInfo>& calibration_sources();
 /// Checks a spec without reading text (planning). Returns the canonical call. @throws ConfigError.
 Call check_calibration(const std::string& spec);
 
-/// What decides the samples except the tokenizer: hash of the canonical spec and of the text file, so that a planner can
-/// key a step without tokenising. Finds the text. @throws ConfigError, DataError.
+/// What decides the samples except the tokenizer: hash of the canonical spec and of the text file, so that a
+/// planner can key a step without tokenising. Finds the text. @throws ConfigError, DataError.
 std::string calibration_input_hash(const std::string& spec);
 
-/// Draws the samples. @throws ConfigError, DataError (text absent: says how to get it; too short: says found and needed).
+/// Draws the samples. @throws ConfigError, DataError (text absent: says how to get it; too short: says found
+/// and needed).
 CalibrationSet make_calibration_set(const std::string& spec, const tokenizers::Tokenizer& tokenizer);
 
 }  // namespace qbench::calibration

@@ -12,8 +12,9 @@ namespace qbench::calibration {
 namespace {
 
 [[noreturn]] void too_short(const SampleShape& shape, const std::string& found, const std::string& needed) {
-  throw DataError(fmt::format("{}: {}; {} x {} tokens need {}. Lower samples or length, or take a longer text.",
-                              shape.place, found, shape.samples, shape.length, needed));
+  throw DataError(
+      fmt::format("{}: {}; {} x {} tokens need {}. Lower samples or length, or take a longer text.",
+                  shape.place, found, shape.samples, shape.length, needed));
 }
 
 std::vector<int32_t> slice(const std::vector<int32_t>& ids, int64_t begin, int64_t length) {
@@ -24,7 +25,8 @@ std::vector<int32_t> slice(const std::vector<int32_t>& ids, int64_t begin, int64
 
 Samples consecutive_windows(const std::vector<int32_t>& ids, const SampleShape& shape) {
   const int64_t need = shape.samples * shape.length;
-  if (std::ssize(ids) < need) too_short(shape, fmt::format("the text has {} tokens", ids.size()), fmt::format("{}", need));
+  if (std::ssize(ids) < need)
+    too_short(shape, fmt::format("the text has {} tokens", ids.size()), fmt::format("{}", need));
   Samples samples;
   for (int64_t i = 0; i < shape.samples; ++i) samples.push_back(slice(ids, i * shape.length, shape.length));
   return samples;
@@ -33,23 +35,26 @@ Samples consecutive_windows(const std::vector<int32_t>& ids, const SampleShape& 
 Samples random_windows(const std::vector<int32_t>& ids, const SampleShape& shape) {
   const int64_t last_start = std::ssize(ids) - shape.length - 1;
   if (last_start < 0) {
-    too_short(shape, fmt::format("the text has {} tokens", ids.size()), fmt::format("at least {}", shape.length + 1));
+    too_short(shape, fmt::format("the text has {} tokens", ids.size()),
+              fmt::format("at least {}", shape.length + 1));
   }
   PythonRandom random(static_cast<uint64_t>(shape.seed));
   Samples samples;
-  for (int64_t i = 0; i < shape.samples; ++i) samples.push_back(slice(ids, random.randint(0, last_start), shape.length));
+  for (int64_t i = 0; i < shape.samples; ++i)
+    samples.push_back(slice(ids, random.randint(0, last_start), shape.length));
   return samples;
 }
 
-Samples random_document_windows(const std::vector<std::string>& documents, const tokenizers::Tokenizer& tokenizer,
-                                const SampleShape& shape) {
+Samples random_document_windows(const std::vector<std::string>& documents,
+                                const tokenizers::Tokenizer& tokenizer, const SampleShape& shape) {
   PythonRandom random(static_cast<uint64_t>(shape.seed));
   const int64_t most_draws = 1000 * shape.samples + 10 * std::ssize(documents);
   int64_t draws = 0;
   Samples samples;
   while (std::ssize(samples) < shape.samples) {
     if (++draws > most_draws) {
-      too_short(shape, fmt::format("among {} documents drawn, {} were long enough", draws - 1, samples.size()),
+      too_short(shape,
+                fmt::format("among {} documents drawn, {} were long enough", draws - 1, samples.size()),
                 fmt::format("documents of at least {} tokens", shape.length));
     }
     const auto document = static_cast<size_t>(random.randint(0, std::ssize(documents) - 1));
@@ -74,7 +79,8 @@ Samples whole_documents(const std::vector<std::string>& documents, const tokeniz
     samples.push_back(std::move(ids));
   }
   if (std::ssize(samples) < shape.samples) {
-    too_short(shape, fmt::format("{} documents of 2 tokens or more", samples.size()), fmt::format("{}", shape.samples));
+    too_short(shape, fmt::format("{} documents of 2 tokens or more", samples.size()),
+              fmt::format("{}", shape.samples));
   }
   return samples;
 }
@@ -100,7 +106,8 @@ Samples random_ascii(const tokenizers::Tokenizer& tokenizer, const SampleShape& 
   while (std::ssize(samples) < shape.samples) {
     std::string text;
     std::vector<int32_t> ids;
-    while (std::ssize(ids) < shape.length) {  // a token holds at least about one character, so one round is the rule
+    while (std::ssize(ids) <
+           shape.length) {  // a token holds at least about one character, so one round is the rule
       for (int64_t i = 0; i < 4 * shape.length; ++i) text += static_cast<char>(32 + random.randbelow(95));
       ids = tokenizer.encode(text, {.add_special = false, .parse_special = false});
     }

@@ -29,10 +29,17 @@ struct Topic {
 };
 
 Topic methods_topic() {
-  Topic topic{"methods", "Passes of a recipe, chained with '|'. A chain without a quantize pass ends in rtn.", {}};
+  Topic topic{
+      "methods", "Passes of a recipe, chained with '|'. A chain without a quantize pass ends in rtn.", {}};
   for (const auto& m : methods::method_catalogue()) {
-    std::string needs = m.needs_calibration ? "calibration set" : m.needs_fp_statistics ? "statistics of the unquantized model" : "nothing";
-    topic.entries.push_back({m.name, m.summary, m.paper, m.fields, {{"kind", methods::pass_kind_name(m.kind)}, {"needs", needs}}});
+    std::string needs = m.needs_calibration     ? "calibration set"
+                        : m.needs_fp_statistics ? "statistics of the unquantized model"
+                                                : "nothing";
+    topic.entries.push_back({m.name,
+                             m.summary,
+                             m.paper,
+                             m.fields,
+                             {{"kind", methods::pass_kind_name(m.kind)}, {"needs", needs}}});
   }
   return topic;
 }
@@ -45,20 +52,25 @@ Topic tasks_topic() {
     kinds.push_back(t.name);
   }
   for (const std::string& name : tasks::task_names()) {
-    if (std::find(kinds.begin(), kinds.end(), name) == kinds.end()) topic.entries.push_back({name, "task file", "", {}, {{"kind", "file"}}});
+    if (std::find(kinds.begin(), kinds.end(), name) == kinds.end())
+      topic.entries.push_back({name, tasks::task_summary(name), "", {}, {{"kind", "file"}}});
   }
   return topic;
 }
 
 Topic schemes_topic() {
-  Topic topic{"schemes", "w<bits>[a<bits>][g<columns>|-tensor][-asym]: weight and activation bits, granularity, symmetry.", {}};
+  Topic topic{
+      "schemes",
+      "w<bits>[a<bits>][g<columns>|-tensor][-asym]: weight and activation bits, granularity, symmetry.",
+      {}};
   for (const auto& s : methods::scheme_examples()) topic.entries.push_back({s.text, s.meaning, "", {}});
   return topic;
 }
 
 Topic calibration_topic() {
   Topic topic{"calibration", "Calibration sets: source(samples=..., length=..., seed=...).", {}};
-  for (const auto& s : calibration::calibration_sources()) topic.entries.push_back({s.name, s.summary, "", s.fields});
+  for (const auto& s : calibration::calibration_sources())
+    topic.entries.push_back({s.name, s.summary, "", s.fields});
   return topic;
 }
 
@@ -66,7 +78,8 @@ Topic architectures_topic() {
   Topic topic{"architectures", "Model families that can be loaded.", {}};
   for (const models::Family* family : models::families()) {
     const std::string containers = family->gguf_architecture.empty() ? "Hugging Face" : "Hugging Face, GGUF";
-    topic.entries.push_back({std::string(family->model_type), std::string(family->title), "", {}, {{"checkpoints", containers}}});
+    topic.entries.push_back(
+        {std::string(family->model_type), std::string(family->title), "", {}, {{"checkpoints", containers}}});
   }
   return topic;
 }
@@ -82,24 +95,30 @@ Json entry_json(const Entry& e) {
 void print_entry(const Entry& e, bool whole) {
   fmt::print("  {:<28} {}{}\n", e.name, e.summary, e.source.empty() ? "" : fmt::format("  [{}]", e.source));
   if (!whole) return;
-  for (const auto& [key, value] : e.extra.items()) fmt::print("      {}: {}\n", key, value.get<std::string>());
+  for (const auto& [key, value] : e.extra.items())
+    fmt::print("      {}: {}\n", key, value.get<std::string>());
   for (const FieldSpec& f : e.fields) {
     std::string range = f.choices.empty() ? f.range : fmt::format("{}", fmt::join(f.choices, "|"));
-    fmt::print("      {:<18} {:<7} default {:<10} {:<16} {}\n", f.key, f.type, f.default_value.empty() ? "-" : f.default_value, range, f.help);
+    fmt::print("      {:<18} {:<7} default {:<10} {:<16} {}\n", f.key, f.type,
+               f.default_value.empty() ? "-" : f.default_value, range, f.help);
   }
 }
 
 int describe(const std::string& topic_name, const std::string& name, bool json) {
   std::vector<Topic> topics;
-  const std::vector<std::pair<std::string, Topic (*)()>> all = {{"methods", methods_topic}, {"tasks", tasks_topic},
-      {"schemes", schemes_topic}, {"architectures", architectures_topic}, {"calibration", calibration_topic}};
+  const std::vector<std::pair<std::string, Topic (*)()>> all = {{"methods", methods_topic},
+                                                                {"tasks", tasks_topic},
+                                                                {"schemes", schemes_topic},
+                                                                {"architectures", architectures_topic},
+                                                                {"calibration", calibration_topic}};
   std::vector<std::string> known;
   for (const auto& [key, make] : all) {
     known.push_back(key);
     if (topic_name.empty() || topic_name == key) topics.push_back(make());
   }
   if (topics.empty()) {
-    throw ConfigError(fmt::format("describe: unknown topic \"{}\".{} Known: {}.", topic_name, did_you_mean(topic_name, known), fmt::join(known, ", ")));
+    throw ConfigError(fmt::format("describe: unknown topic \"{}\".{} Known: {}.", topic_name,
+                                  did_you_mean(topic_name, known), fmt::join(known, ", ")));
   }
   Json document = {{"schema_version", 1}};
   for (const Topic& topic : topics) {
@@ -111,10 +130,14 @@ int describe(const std::string& topic_name, const std::string& name, bool json) 
       names.push_back(e.name);
       if (!name.empty() && e.name != name) continue;
       found = true;
-      if (json) entries.push_back(entry_json(e));
-      else print_entry(e, !name.empty());
+      if (json)
+        entries.push_back(entry_json(e));
+      else
+        print_entry(e, !name.empty());
     }
-    if (!found) throw ConfigError(fmt::format("describe {}: unknown name \"{}\".{} `qbench describe {}` lists them.", topic.name, name, did_you_mean(name, names), topic.name));
+    if (!found)
+      throw ConfigError(fmt::format("describe {}: unknown name \"{}\".{} `qbench describe {}` lists them.",
+                                    topic.name, name, did_you_mean(name, names), topic.name));
     document[topic.name] = entries;
     if (!json) fmt::print("\n");
   }
@@ -129,12 +152,14 @@ void add_describe(CLI::App& app, Action& action) {
     std::string topic, name;
     bool json = false;
   };
-  CLI::App* command = app.add_subcommand("describe", "methods, tasks, schemes, architectures, calibration sources of this build");
+  CLI::App* command = app.add_subcommand(
+      "describe", "methods, tasks, schemes, architectures, calibration sources of this build");
   auto args = std::make_shared<Arguments>();
   command->add_option("topic", args->topic, "methods, tasks, schemes, architectures or calibration");
   command->add_option("name", args->name, "one entry with all its parameters");
   command->add_flag("--json", args->json);
-  command->callback([args, &action] { action = [args] { return describe(args->topic, args->name, args->json); }; });
+  command->callback(
+      [args, &action] { action = [args] { return describe(args->topic, args->name, args->json); }; });
 }
 
 }  // namespace qbench::cli

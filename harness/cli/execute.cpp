@@ -49,7 +49,9 @@ ExecuteResult execute(const plan::Plan& plan, results::Store& store, schedule::S
   }
   store.put_cells(result.run, cells, links);
   result.summary = schedule::run_plan(plan, store, result.run, options, observer);
-  store.end_run(result.run, result.summary.interrupted ? "interrupted" : result.summary.counts.failed > 0 ? "failed cells" : "ok");
+  store.end_run(result.run, result.summary.interrupted         ? "interrupted"
+                            : result.summary.counts.failed > 0 ? "failed cells"
+                                                               : "ok");
   return result;
 }
 

@@ -1,4 +1,5 @@
-// Doubles in documents: JSON has no infinities, so a collapsed model's scores are written as "inf", "-inf" or "nan".
+// Doubles in documents: JSON has no infinities, so a collapsed model's scores are written as "inf", "-inf" or
+// "nan".
 #pragma once
 
 #include <cmath>

@@ -1,4 +1,5 @@
-// qbench: the conductor. Parses the command line, runs the chosen command, turns errors into messages and exit codes.
+// qbench: the conductor. Parses the command line, runs the chosen command, turns errors into messages and
+// exit codes.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,7 +17,8 @@ using namespace qbench;
 
 std::vector<std::string> command_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
   return names;
 }
 
@@ -31,7 +33,8 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error, int
   if (app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-') {
     const auto names = command_names(app);
     if (std::find(names.begin(), names.end(), argv[1]) == names.end()) {
-      return fmt::format("unknown command \"{}\".{} `qbench --help` lists the commands.", argv[1], did_you_mean(argv[1], names));
+      return fmt::format("unknown command \"{}\".{} `qbench --help` lists the commands.", argv[1],
+                         did_you_mean(argv[1], names));
     }
   }
   const CLI::App* command = chosen_command(app);
@@ -41,10 +44,11 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error, int
   }
   for (int i = 1; i < argc; ++i) {
     const std::string argument(argv[i], std::find(argv[i], argv[i] + std::string_view(argv[i]).size(), '='));
-    if (argument.starts_with("--") && std::find(flags.begin(), flags.end(), argument) == flags.end()) hint += did_you_mean(argument, flags);
+    if (argument.starts_with("--") && std::find(flags.begin(), flags.end(), argument) == flags.end())
+      hint += did_you_mean(argument, flags);
   }
-  return fmt::format("{}.{} `qbench {}{}--help` lists what is possible.", error.what(), hint, command == &app ? "" : command->get_name(),
-                     command == &app ? "" : " ");
+  return fmt::format("{}.{} `qbench {}{}--help` lists what is possible.", error.what(), hint,
+                     command == &app ? "" : command->get_name(), command == &app ? "" : " ");
 }
 
 }  // namespace

@@ -21,8 +21,10 @@ namespace qbench::cli {
 namespace {
 
 void require_absent(const std::filesystem::path& out) {
-  if (std::filesystem::exists(out) && !(std::filesystem::is_directory(out) && std::filesystem::is_empty(out))) {
-    throw ConfigError(fmt::format("--out {}: exists already. Name a new folder, or remove it first.", out.string()));
+  if (std::filesystem::exists(out) &&
+      !(std::filesystem::is_directory(out) && std::filesystem::is_empty(out))) {
+    throw ConfigError(
+        fmt::format("--out {}: exists already. Name a new folder, or remove it first.", out.string()));
   }
 }
 
@@ -35,7 +37,9 @@ schedule::CallProgress progress_line() {
   };
 }
 
-std::string canonical_recipe(const std::string& recipe) { return methods::parse_recipe(recipe, methods::method_catalogue()).canonical(); }
+std::string canonical_recipe(const std::string& recipe) {
+  return methods::parse_recipe(recipe, methods::method_catalogue()).canonical();
+}
 
 std::vector<int32_t> parse_ids(const std::string& text) {
   std::vector<int32_t> ids;
@@ -62,7 +66,8 @@ void add_quantize(CLI::App& app, Action& action) {
     int64_t seed = 0;
     int threads = 0;
   };
-  CLI::App* command = app.add_subcommand("quantize", "write a Hugging Face folder with the dequantized (simulated) weights");
+  CLI::App* command =
+      app.add_subcommand("quantize", "write a Hugging Face folder with the dequantized (simulated) weights");
   auto args = std::make_shared<Arguments>();
   command->add_option("model", args->model)->required()->type_name("MODEL");
   command->add_option("--recipe", args->recipe)->required()->type_name("R");
@@ -75,10 +80,15 @@ void add_quantize(CLI::App& app, Action& action) {
     action = [args] {
       require_absent(args->out);
       models::resolve_model(args->model);
-      Json request = {{"op", "export"}, {"model", args->model}, {"recipe", canonical_recipe(args->recipe)},
-                      {"scheme", methods::parse_scheme(args->scheme).print()}, {"calibration", ""}, {"seed", args->seed},
+      Json request = {{"op", "export"},
+                      {"model", args->model},
+                      {"recipe", canonical_recipe(args->recipe)},
+                      {"scheme", methods::parse_scheme(args->scheme).print()},
+                      {"calibration", ""},
+                      {"seed", args->seed},
                       {"out", std::filesystem::absolute(args->out).string()}};
-      if (!args->calibration.empty()) request["calibration"] = calibration::check_calibration(args->calibration).print();
+      if (!args->calibration.empty())
+        request["calibration"] = calibration::check_calibration(args->calibration).print();
       const Json result = schedule::call_worker(request, args->threads, progress_line());
       fmt::print("{}\n", result.at("summary").get<std::string>());
       return kExitOk;
@@ -108,8 +118,9 @@ void add_tokenize(CLI::App& app, Action& action) {
       if (args->json) {
         Json pieces = Json::array();
         for (const int32_t id : ids) pieces.push_back(tokenizer->piece(id));
-        const Json document = {{"schema_version", 1}, {"model", args->model}, {"tokenizer_hash", tokenizer->hash()},
-                               {"ids", ids}, {"pieces", pieces}, {"count", ids.size()}};
+        const Json document = {
+            {"schema_version", 1}, {"model", args->model}, {"tokenizer_hash", tokenizer->hash()},
+            {"ids", ids},          {"pieces", pieces},     {"count", ids.size()}};
         fmt::print("{}\n", document.dump(-1, ' ', false, Json::error_handler_t::replace));
       } else {
         std::string line;
@@ -130,12 +141,16 @@ void add_logits(CLI::App& app, Action& action) {
   auto args = std::make_shared<Arguments>();
   command->add_option("model", args->model)->required()->type_name("MODEL");
   command->add_option("--ids", args->ids, "token ids, e.g. 1,2,3")->required()->type_name("IDS");
-  command->add_option("--out", args->out, "tensors `ids` [n] and `logits` [n, vocabulary]")->required()->type_name("FILE.safetensors");
+  command->add_option("--out", args->out, "tensors `ids` [n] and `logits` [n, vocabulary]")
+      ->required()
+      ->type_name("FILE.safetensors");
   command->add_option("--threads", args->threads)->check(CLI::Range(1, 4096))->type_name("N");
   command->callback([args, &action] {
     action = [args] {
       models::resolve_model(args->model);
-      const Json request = {{"op", "logits"}, {"model", args->model}, {"ids", parse_ids(args->ids)},
+      const Json request = {{"op", "logits"},
+                            {"model", args->model},
+                            {"ids", parse_ids(args->ids)},
                             {"out", std::filesystem::absolute(args->out).string()}};
       const Json result = schedule::call_worker(request, args->threads);
       fmt::print("{}\n", result.at("summary").get<std::string>());
@@ -152,24 +167,32 @@ void add_lab(CLI::App& app, Action& action) {
   };
   CLI::App* command = app.add_subcommand("lab", "one method on one linear, weights and inputs from a file");
   auto args = std::make_shared<Arguments>();
-  command->add_option("layers", args->layers, "holds <layer>.W [out,in] and <layer>.X [sequences,tokens,in]")->required()->type_name("LAYERS.safetensors");
+  command->add_option("layers", args->layers, "holds <layer>.W [out,in] and <layer>.X [sequences,tokens,in]")
+      ->required()
+      ->type_name("LAYERS.safetensors");
   command->add_option("--layer", args->layer)->required()->type_name("NAME");
   command->add_option("--recipe", args->recipe)->required()->type_name("R");
   command->add_option("--scheme", args->scheme)->required()->type_name("S");
-  command->add_option("--out", args->out, "codes, scales, zeros, dequantized weights")->required()->type_name("FILE.safetensors");
+  command->add_option("--out", args->out, "codes, scales, zeros, dequantized weights")
+      ->required()
+      ->type_name("FILE.safetensors");
   command->add_option("--threads", args->threads)->check(CLI::Range(1, 4096))->type_name("N");
   command->add_flag("--json", args->json);
   command->callback([args, &action] {
     action = [args] {
-      const Json request = {{"op", "lab"}, {"layers", std::filesystem::absolute(args->layers).string()}, {"layer", args->layer},
-                            {"recipe", canonical_recipe(args->recipe)}, {"scheme", methods::parse_scheme(args->scheme).print()},
+      const Json request = {{"op", "lab"},
+                            {"layers", std::filesystem::absolute(args->layers).string()},
+                            {"layer", args->layer},
+                            {"recipe", canonical_recipe(args->recipe)},
+                            {"scheme", methods::parse_scheme(args->scheme).print()},
                             {"out", std::filesystem::absolute(args->out).string()}};
       Json result = schedule::call_worker(request, args->threads);
       if (args->json) {
         result["schema_version"] = 1;
         fmt::print("{}\n", result.dump(1));
       } else {
-        for (const auto& [key, value] : result.items()) fmt::print("{:<24} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+        for (const auto& [key, value] : result.items())
+          fmt::print("{:<24} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
       }
       return kExitOk;
     };

@@ -26,12 +26,22 @@ struct MatrixArguments {
 std::shared_ptr<MatrixArguments> add_matrix_options(CLI::App* command) {
   auto args = std::make_shared<MatrixArguments>();
   command->add_option("suites", args->suites, "suite files (YAML)")->required()->type_name("SUITE.yaml...");
-  command->add_option("--store", args->store, "SQLite store to resume from and append to")->capture_default_str()->type_name("FILE");
-  command->add_option("--jobs", args->jobs, "worker processes (default: by the cost model)")->check(CLI::Range(1, 4096))->type_name("N");
-  command->add_option("--threads", args->threads, "threads of each worker (default: processors / jobs)")->check(CLI::Range(1, 4096))->type_name("N");
-  command->add_option("--memory", args->memory, "budget of all workers together (default: what is free)")->type_name("8GiB");
-  command->add_option("--only", args->only, "only cells whose model/calibration/recipe/scheme/seed matches")->type_name("GLOB");
-  command->add_option("--set", args->overrides, "override a suite key, e.g. limits.timeout=10m or seeds=[0,1]")->type_name("KEY=VALUE");
+  command->add_option("--store", args->store, "SQLite store to resume from and append to")
+      ->capture_default_str()
+      ->type_name("FILE");
+  command->add_option("--jobs", args->jobs, "worker processes (default: by the cost model)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
+  command->add_option("--threads", args->threads, "threads of each worker (default: processors / jobs)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N");
+  command->add_option("--memory", args->memory, "budget of all workers together (default: what is free)")
+      ->type_name("8GiB");
+  command->add_option("--only", args->only, "only cells whose model/calibration/recipe/scheme/seed matches")
+      ->type_name("GLOB");
+  command
+      ->add_option("--set", args->overrides, "override a suite key, e.g. limits.timeout=10m or seeds=[0,1]")
+      ->type_name("KEY=VALUE");
   command->add_flag("--json", args->json, "print one JSON document");
   return args;
 }
@@ -42,12 +52,14 @@ std::vector<suite::Suite> load_suites(const MatrixArguments& args) {
   return suites;
 }
 
-schedule::ScheduleOptions schedule_options(const MatrixArguments& args, const std::vector<suite::Suite>& suites) {
+schedule::ScheduleOptions schedule_options(const MatrixArguments& args,
+                                           const std::vector<suite::Suite>& suites) {
   schedule::ScheduleOptions options;
   const suite::Limits& limits = suites.front().limits;
   options.jobs = args.jobs > 0 ? args.jobs : limits.jobs.value_or(0);
   options.threads = args.threads > 0 ? args.threads : limits.threads.value_or(0);
-  options.memory_bytes = !args.memory.empty() ? parse_bytes(args.memory, "--memory") : limits.memory_bytes.value_or(0);
+  options.memory_bytes =
+      !args.memory.empty() ? parse_bytes(args.memory, "--memory") : limits.memory_bytes.value_or(0);
   options.timeout_s = limits.timeout_s;
   return options;
 }
@@ -67,8 +79,8 @@ int run(const MatrixArguments& args) {
   if (args.json) {
     fmt::print("{}\n", reports::render_report(*store, "json", {}));
   } else if (!args.log_json) {
-    fmt::print("\n{}Page:  qbench report {} --format html --out report.html\n", reports::summary_table(*store, result.run, terminal),
-               args.store);
+    fmt::print("\n{}Page:  qbench report {} --format html --out report.html\n",
+               reports::summary_table(*store, result.run, terminal), args.store);
   }
   if (result.summary.interrupted) return 130;
   return result.summary.ok() ? kExitOk : kExitFailedCells;
@@ -101,7 +113,8 @@ void add_run(CLI::App& app, Action& action) {
 }
 
 void add_plan(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("plan", "what run would do: cells, shared and cached steps, time, memory, disk");
+  CLI::App* command =
+      app.add_subcommand("plan", "what run would do: cells, shared and cached steps, time, memory, disk");
   auto args = add_matrix_options(command);
   command->callback([args, &action] { action = [args] { return show_plan(*args); }; });
 }

@@ -59,7 +59,8 @@ class CallParser {
 
   std::string word(std::string_view stops) {
     const size_t begin = position_;
-    while (!at_end() && !is_space(text_[position_]) && stops.find(text_[position_]) == std::string_view::npos) ++position_;
+    while (!at_end() && !is_space(text_[position_]) && stops.find(text_[position_]) == std::string_view::npos)
+      ++position_;
     return std::string(text_.substr(begin, position_ - begin));
   }
 
@@ -100,8 +101,8 @@ class CallParser {
     ++position_;
   }
   [[noreturn]] void fail(const std::string& reason) const {
-    throw ConfigError(fmt::format("{} \"{}\", column {}: {}. Write name or name(key=value, ...).", what_, text_,
-                                  position_ + 1, reason));
+    throw ConfigError(fmt::format("{} \"{}\", column {}: {}. Write name or name(key=value, ...).", what_,
+                                  text_, position_ + 1, reason));
   }
 
   std::string_view text_;
@@ -151,8 +152,10 @@ std::vector<std::string> split_outside(std::string_view text, char separator) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (in_quotes) {
-      if (c == '\\') ++i;
-      else if (c == '"') in_quotes = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_quotes = false;
     } else if (c == '"') {
       in_quotes = true;
     } else if (c == '(') {

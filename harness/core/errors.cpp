@@ -59,8 +59,9 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> kno
 }
 
 void check_failed(const char* condition, const std::string& detail, std::source_location where) {
-  throw InternalError(fmt::format("{}:{}: internal check failed: {} ({}). This is a bug in qbench; please report it.",
-                                  where.file_name(), where.line(), condition, detail));
+  throw InternalError(
+      fmt::format("{}:{}: internal check failed: {} ({}). This is a bug in qbench; please report it.",
+                  where.file_name(), where.line(), condition, detail));
 }
 
 }  // namespace qbench

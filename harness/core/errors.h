@@ -9,7 +9,8 @@
 
 namespace qbench {
 
-/// Base of every failure that is reported to a user. `what()` is one complete message: place, found, expected, remedy.
+/// Base of every failure that is reported to a user. `what()` is one complete message: place, found,
+/// expected, remedy.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -83,7 +84,7 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> kno
 }  // namespace qbench
 
 /// States an invariant of our own code. A violation is an InternalError with place and detail.
-#define QB_CHECK(condition, detail)                        \
-  do {                                                     \
+#define QB_CHECK(condition, detail)                                 \
+  do {                                                              \
     if (!(condition)) ::qbench::check_failed(#condition, (detail)); \
   } while (false)

@@ -19,8 +19,9 @@ bool parse_exact(const std::string& text, T& value) {
 
 [[noreturn]] void bad_value(const FieldSpec& spec, std::string_view owner, const std::string& text,
                             const std::string& expected) {
-  throw ConfigError(fmt::format("{}: {}: found \"{}\"; expected {}. Drop the key for the default ({}).", owner, spec.key,
-                                text, expected, spec.default_value.empty() ? "none" : spec.default_value));
+  throw ConfigError(fmt::format("{}: {}: found \"{}\"; expected {}. Drop the key for the default ({}).",
+                                owner, spec.key, text, expected,
+                                spec.default_value.empty() ? "none" : spec.default_value));
 }
 
 void check_range(const FieldSpec& spec, std::string_view owner, const std::string& text, double value) {
@@ -64,38 +65,43 @@ std::string check_field(const FieldSpec& spec, std::string_view owner, const std
   }
   if (spec.type == "int") {
     int64_t value = 0;
-    if (!parse_exact(text, value)) bad_value(spec, owner, text, "an integer" + (spec.range.empty() ? "" : " in " + spec.range));
+    if (!parse_exact(text, value))
+      bad_value(spec, owner, text, "an integer" + (spec.range.empty() ? "" : " in " + spec.range));
     check_range(spec, owner, text, static_cast<double>(value));
     return std::to_string(value);
   }
   if (spec.type == "float") {
     double value = 0;
-    if (!parse_exact(text, value)) bad_value(spec, owner, text, "a number" + (spec.range.empty() ? "" : " in " + spec.range));
+    if (!parse_exact(text, value))
+      bad_value(spec, owner, text, "a number" + (spec.range.empty() ? "" : " in " + spec.range));
     check_range(spec, owner, text, value);
     return print_number(value);
   }
-  if (!spec.choices.empty() && std::find(spec.choices.begin(), spec.choices.end(), text) == spec.choices.end()) {
+  if (!spec.choices.empty() &&
+      std::find(spec.choices.begin(), spec.choices.end(), text) == spec.choices.end()) {
     bad_value(spec, owner, text,
               fmt::format("one of {}{}", fmt::join(spec.choices, ", "), did_you_mean(text, spec.choices)));
   }
   return text;
 }
 
-std::vector<std::pair<std::string, std::string>> check_call(const std::vector<FieldSpec>& specs, const Call& call,
-                                                            std::string_view what) {
+std::vector<std::pair<std::string, std::string>> check_call(const std::vector<FieldSpec>& specs,
+                                                            const Call& call, std::string_view what) {
   std::vector<std::string> keys;
   for (const FieldSpec& spec : specs) keys.push_back(spec.key);
   for (const auto& [key, value] : call.args) {
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
       throw ConfigError(fmt::format("{} {}: unknown parameter \"{}\".{} Known: {}.", what, call.name, key,
-                                    did_you_mean(key, keys), keys.empty() ? "none" : fmt::format("{}", fmt::join(keys, ", "))));
+                                    did_you_mean(key, keys),
+                                    keys.empty() ? "none" : fmt::format("{}", fmt::join(keys, ", "))));
     }
   }
   std::vector<std::pair<std::string, std::string>> values;
   for (const FieldSpec& spec : specs) {
     const std::string* given = call.find(spec.key);
-    values.emplace_back(spec.key, given == nullptr ? spec.default_value
-                                                   : check_field(spec, fmt::format("{} {}", what, call.name), *given));
+    values.emplace_back(spec.key, given == nullptr
+                                      ? spec.default_value
+                                      : check_field(spec, fmt::format("{} {}", what, call.name), *given));
   }
   return values;
 }

@@ -52,13 +52,15 @@ struct FieldSpec {
 /// Number printed so that it reads back to the same double, shortest form ("0.5", "1e-05").
 std::string print_number(double value);
 
-/// Checks `text` against the spec and returns its canonical form. @throws ConfigError ("gptq: damp: found "x"; expected ...").
+/// Checks `text` against the spec and returns its canonical form. @throws ConfigError ("gptq: damp: found
+/// "x"; expected ...").
 std::string check_field(const FieldSpec& spec, std::string_view owner, const std::string& text);
 
-/// Checks every argument of `call` against `specs`, fills in the defaults and returns key=value in spec order.
+/// Checks every argument of `call` against `specs`, fills in the defaults and returns key=value in spec
+/// order.
 /// @throws ConfigError on an unknown key (with the nearest known one) or a bad value.
-std::vector<std::pair<std::string, std::string>> check_call(const std::vector<FieldSpec>& specs, const Call& call,
-                                                            std::string_view what);
+std::vector<std::pair<std::string, std::string>> check_call(const std::vector<FieldSpec>& specs,
+                                                            const Call& call, std::string_view what);
 
 namespace detail {
 
@@ -68,7 +70,9 @@ double parse_double(const std::string& text);
 
 class SpecCollector {
  public:
-  void operator()(const char* key, bool& value, const char* help) { add(key, "bool", value ? "true" : "false", help); }
+  void operator()(const char* key, bool& value, const char* help) {
+    add(key, "bool", value ? "true" : "false", help);
+  }
   void operator()(const char* key, std::string& value, const char* help) { add(key, "string", value, help); }
   template <class T>
   void operator()(const char* key, int64_t& value, Range<T> range, const char* help) {

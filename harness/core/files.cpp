@@ -114,7 +114,9 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 void MappedFile::release(size_t offset, size_t size) const {
   if (data_ == nullptr || offset >= size_) return;
@@ -129,7 +131,8 @@ std::filesystem::path qbench_home() {
   if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
     return std::filesystem::path(home) / ".cache" / "qbench";
   }
-  throw ConfigError("neither QBENCH_HOME nor HOME is set. Set QBENCH_HOME to a folder for models and artifacts.");
+  throw ConfigError(
+      "neither QBENCH_HOME nor HOME is set. Set QBENCH_HOME to a folder for models and artifacts.");
 }
 
 std::filesystem::path share_dir() {

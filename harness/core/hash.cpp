@@ -45,7 +45,9 @@ std::string Hasher::hex() {
 
 std::string sha256_hex(std::string_view bytes) { return Hasher().update(bytes).hex(); }
 
-std::string sha256_ids(std::span<const int32_t> ids) { return Hasher().update(ids.data(), ids.size_bytes()).hex(); }
+std::string sha256_ids(std::span<const int32_t> ids) {
+  return Hasher().update(ids.data(), ids.size_bytes()).hex();
+}
 
 std::string sha256_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -62,8 +64,9 @@ std::string sha256_file_cached(const std::filesystem::path& path, const std::fil
   std::error_code error;
   const auto absolute = std::filesystem::canonical(path, error);
   if (error) throw DataError(fmt::format("{}: {}", path.string(), error.message()));
-  const std::string stamp = fmt::format("{}|{}|{}", absolute.string(), std::filesystem::file_size(absolute),
-                                        std::filesystem::last_write_time(absolute).time_since_epoch().count());
+  const std::string stamp =
+      fmt::format("{}|{}|{}", absolute.string(), std::filesystem::file_size(absolute),
+                  std::filesystem::last_write_time(absolute).time_since_epoch().count());
   const auto entry = cache_dir / "file-hashes" / sha256_hex(stamp);
   if (std::filesystem::exists(entry, error)) {
     const std::string known = read_text_file(entry);

@@ -34,7 +34,8 @@ std::string sha256_hex(std::string_view bytes);
 std::string sha256_ids(std::span<const int32_t> ids);
 /// @throws DataError if the file cannot be read.
 std::string sha256_file(const std::filesystem::path& path);
-/// sha256_file, remembered by path, size and modification time in `cache_dir` (weights are hashed once per file).
+/// sha256_file, remembered by path, size and modification time in `cache_dir` (weights are hashed once per
+/// file).
 std::string sha256_file_cached(const std::filesystem::path& path, const std::filesystem::path& cache_dir);
 
 }  // namespace qbench

@@ -29,7 +29,8 @@ void Lanes::run(size_t items, const std::function<void(size_t, int)>& work) cons
       if (!failure) failure = std::current_exception();
     }
   };
-  const int lanes = static_cast<int>(std::min<size_t>(static_cast<size_t>(count_), std::max<size_t>(items, 1)));
+  const int lanes =
+      static_cast<int>(std::min<size_t>(static_cast<size_t>(count_), std::max<size_t>(items, 1)));
   {
     std::vector<std::jthread> threads;
     for (int lane = 1; lane < lanes; ++lane) {

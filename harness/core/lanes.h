@@ -1,5 +1,5 @@
-// Lanes: the only parallelism of the program's computations. A lane is a thread of this process with one intra-op
-// thread of its own; work items are independent, so results never depend on the number of lanes.
+// Lanes: the only parallelism of the program's computations. A lane is a thread of this process with one
+// intra-op thread of its own; work items are independent, so results never depend on the number of lanes.
 #pragma once
 
 #include <cstddef>

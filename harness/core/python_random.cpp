@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kStateWords = 624;
 
-/// A seed sequence that hands std::mt19937 the state which init_by_array makes, so the standard engine serves.
+/// A seed sequence that hands std::mt19937 the state which init_by_array makes, so the standard engine
+/// serves.
 class InitByArray {
  public:
   using result_type = uint32_t;

@@ -1,5 +1,5 @@
-// Python's random.Random, bit for bit (CPython Lib/random.py and _randommodule.c): samplers of the PTQ papers and of
-// evaluation harnesses draw from it, so equal seeds must give equal documents.
+// Python's random.Random, bit for bit (CPython Lib/random.py and _randommodule.c): samplers of the PTQ papers
+// and of evaluation harnesses draw from it, so equal seeds must give equal documents.
 #pragma once
 
 #include <cstdint>

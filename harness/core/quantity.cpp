@@ -30,7 +30,8 @@ NumberWithUnit split_unit(std::string_view text, std::string_view what, std::str
     throw ConfigError(fmt::format("{}: found \"{}\"; expected a value such as {}", what, text, example));
   }
   std::string unit = trim(std::string_view(end, static_cast<size_t>(trimmed.data() + trimmed.size() - end)));
-  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(unit.begin(), unit.end(), unit.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return {value, unit};
 }
 
@@ -46,17 +47,27 @@ uint64_t parse_bytes(std::string_view text, std::string_view what) {
   constexpr std::string_view kExample = "8GiB or 512MB";
   const auto [value, unit] = split_unit(text, what, kExample);
   double factor = 0;
-  if (unit.empty() || unit == "b") factor = 1;
-  else if (unit == "k" || unit == "kib") factor = 1024.0;
-  else if (unit == "m" || unit == "mib") factor = 1024.0 * 1024;
-  else if (unit == "g" || unit == "gib") factor = 1024.0 * 1024 * 1024;
-  else if (unit == "t" || unit == "tib") factor = 1024.0 * 1024 * 1024 * 1024;
-  else if (unit == "kb") factor = 1e3;
-  else if (unit == "mb") factor = 1e6;
-  else if (unit == "gb") factor = 1e9;
-  else if (unit == "tb") factor = 1e12;
+  if (unit.empty() || unit == "b")
+    factor = 1;
+  else if (unit == "k" || unit == "kib")
+    factor = 1024.0;
+  else if (unit == "m" || unit == "mib")
+    factor = 1024.0 * 1024;
+  else if (unit == "g" || unit == "gib")
+    factor = 1024.0 * 1024 * 1024;
+  else if (unit == "t" || unit == "tib")
+    factor = 1024.0 * 1024 * 1024 * 1024;
+  else if (unit == "kb")
+    factor = 1e3;
+  else if (unit == "mb")
+    factor = 1e6;
+  else if (unit == "gb")
+    factor = 1e9;
+  else if (unit == "tb")
+    factor = 1e12;
   if (factor == 0) {
-    throw ConfigError(fmt::format("{}: found the unit \"{}\" in \"{}\"; expected a value such as {}", what, unit, text, kExample));
+    throw ConfigError(fmt::format("{}: found the unit \"{}\" in \"{}\"; expected a value such as {}", what,
+                                  unit, text, kExample));
   }
   const double bytes = value * factor;
   if (bytes > 9e18) throw ConfigError(fmt::format("{}: \"{}\" is larger than any memory", what, text));
@@ -69,7 +80,8 @@ double parse_seconds(std::string_view text, std::string_view what) {
   if (unit.empty() || unit == "s") return value;
   if (unit == "m" || unit == "min") return value * 60;
   if (unit == "h") return value * 3600;
-  throw ConfigError(fmt::format("{}: found the unit \"{}\" in \"{}\"; expected a value such as {}", what, unit, text, kExample));
+  throw ConfigError(fmt::format("{}: found the unit \"{}\" in \"{}\"; expected a value such as {}", what,
+                                unit, text, kExample));
 }
 
 std::string print_bytes(uint64_t bytes) {
@@ -104,7 +116,8 @@ uint64_t available_memory() {
   // A container may be given less than the machine has.
   const uint64_t limit = number_in_file("/sys/fs/cgroup/memory.max");
   const uint64_t used = number_in_file("/sys/fs/cgroup/memory.current");
-  if (limit > 0 && limit > used) available = available == 0 ? limit - used : std::min(available, limit - used);
+  if (limit > 0 && limit > used)
+    available = available == 0 ? limit - used : std::min(available, limit - used);
   return available;
 }
 

@@ -21,14 +21,17 @@ fs::path find_tasks_folder(const fs::path& package) {
                                 package.string(), package.string()));
   }
   if (!fs::is_directory(package, error)) {
-    throw DataError(fmt::format("{}: no such folder. Get the package with: pip download --no-deps --no-binary :all: bigbench==1.0.0",
-                                package.string()));
+    throw DataError(fmt::format(
+        "{}: no such folder. Get the package with: pip download --no-deps --no-binary :all: bigbench==1.0.0",
+        package.string()));
   }
   if (package.filename() == "benchmark_tasks") return package;
-  for (const auto& entry : fs::recursive_directory_iterator(package, fs::directory_options::skip_permission_denied, error)) {
+  for (const auto& entry :
+       fs::recursive_directory_iterator(package, fs::directory_options::skip_permission_denied, error)) {
     if (entry.is_directory() && entry.path().filename() == "benchmark_tasks") return entry.path();
   }
-  throw DataError(fmt::format("{}: holds no folder benchmark_tasks; expected the unpacked bigbench package", package.string()));
+  throw DataError(fmt::format("{}: holds no folder benchmark_tasks; expected the unpacked bigbench package",
+                              package.string()));
 }
 
 OrderedJson convert_example(const OrderedJson& example) {
@@ -59,7 +62,8 @@ std::string print_yaml(const std::string& name, const OrderedJson& task, const s
   text += "task_json:\n";
   for (const auto& [key, value] : header.items()) text += fmt::format("  {}: {}\n", key, value.dump());
   text += fmt::format("source: \"PyPI package bigbench, benchmark_tasks/{}/task.json\"\n", name);
-  text += fmt::format("source_sha256: \"{}\"\nnum_examples: {}\njsonl_sha256: \"{}\"\n", source_hash, examples, sha256_hex(jsonl));
+  text += fmt::format("source_sha256: \"{}\"\nnum_examples: {}\njsonl_sha256: \"{}\"\n", source_hash,
+                      examples, sha256_hex(jsonl));
   return text;
 }
 

@@ -49,7 +49,8 @@ DataSet parse_data_set(const fs::path& path) {
     }
     return set;
   } catch (const YAML::Exception& error) {
-    throw DataError(fmt::format("{}: {}. The definition of a data set must be valid YAML.", path.string(), error.what()));
+    throw DataError(
+        fmt::format("{}: {}. The definition of a data set must be valid YAML.", path.string(), error.what()));
   }
 }
 
@@ -84,14 +85,16 @@ std::vector<fs::path> hub_snapshots(const std::string& hub) {
   if (const size_t slash = folder.find('/'); slash != std::string::npos) folder.replace(slash, 1, "--");
   std::vector<fs::path> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root / folder / "snapshots", error)) found.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(root / folder / "snapshots", error))
+    found.push_back(entry.path());
   std::sort(found.begin(), found.end());
   return found;
 }
 
 std::vector<fs::path> search_places(const DataSet& set) {
   std::vector<fs::path> places;
-  if (const char* data = std::getenv("QBENCH_DATA"); data != nullptr && *data != '\0') places.emplace_back(data);
+  if (const char* data = std::getenv("QBENCH_DATA"); data != nullptr && *data != '\0')
+    places.emplace_back(data);
   places.push_back(qbench_home() / "data");
   for (auto& snapshot : hub_snapshots(set.hub)) places.push_back(std::move(snapshot));
   return places;
@@ -102,7 +105,8 @@ Located located(const fs::path& path, const std::vector<std::string>& known_hash
   found.path = path;
   constexpr uintmax_t kQuickToHash = 16 << 20;
   std::error_code error;
-  found.sha256 = fs::file_size(path, error) < kQuickToHash ? sha256_file(path) : sha256_file_cached(path, qbench_home());
+  found.sha256 =
+      fs::file_size(path, error) < kQuickToHash ? sha256_file(path) : sha256_file_cached(path, qbench_home());
   found.known = std::find(known_hashes.begin(), known_hashes.end(), found.sha256) != known_hashes.end();
   return found;
 }
@@ -165,7 +169,8 @@ const Split& find_split(const DataSet& set, const std::string& split) {
                                 did_you_mean(wanted, names), fmt::join(names, ", ")));
 }
 
-std::optional<Located> try_locate(const DataSet& set, const std::string& split_name, const std::string& part) {
+std::optional<Located> try_locate(const DataSet& set, const std::string& split_name,
+                                  const std::string& part) {
   const Split& split = find_split(set, split_name);
   check_part(set, part);
   std::error_code error;
@@ -182,17 +187,20 @@ std::optional<Located> try_locate(const DataSet& set, const std::string& split_n
   return std::nullopt;
 }
 
-Located locate(const DataSet& set, const std::string& split_name, const std::string& part, const std::string& argument) {
+Located locate(const DataSet& set, const std::string& split_name, const std::string& part,
+               const std::string& argument) {
   if (auto found = try_locate(set, split_name, part)) return *found;
   const Split& split = find_split(set, split_name);
   std::vector<std::string> names, places;
   for (const std::string& file : split.files) names.push_back(fill_part(file, part));
   for (const fs::path& place : search_places(set)) places.push_back(place.string());
   throw DataError(fmt::format(
-      "data set {} ({}) is not on this machine: looked for {} in {}.{} Or name the file yourself: {}=PATH.\n{}",
+      "data set {} ({}) is not on this machine: looked for {} in {}.{} Or name the file yourself: "
+      "{}=PATH.\n{}",
       set.name, split.name, fmt::join(names, " or "), fmt::join(places, ", "),
-      std::getenv("QBENCH_DATA") == nullptr ? " Set QBENCH_DATA to the folder that holds your data sets." : "", argument,
-      fill_part(trim(set.get), part)));
+      std::getenv("QBENCH_DATA") == nullptr ? " Set QBENCH_DATA to the folder that holds your data sets."
+                                            : "",
+      argument, fill_part(trim(set.get), part)));
 }
 
 Located locate_file(const std::string& path) {
@@ -202,9 +210,9 @@ Located locate_file(const std::string& path) {
     const fs::path below = fs::path(data) / path;
     if (fs::is_regular_file(below, error)) return located(below, {});
   }
-  throw DataError(fmt::format("{}: no such file{}. Give the path of a text file, or one of the data sets: {}.", path,
-                              fs::is_directory(path, error) ? " (it is a folder)" : "",
-                              fmt::join(data_set_names(), ", ")));
+  throw DataError(fmt::format(
+      "{}: no such file{}. Give the path of a text file, or one of the data sets: {}.", path,
+      fs::is_directory(path, error) ? " (it is a folder)" : "", fmt::join(data_set_names(), ", ")));
 }
 
 std::string read_data_file(const fs::path& path) {

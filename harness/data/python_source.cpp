@@ -30,7 +30,8 @@ int minor_version(const std::string& name) {
 
 fs::path newest_library() {
   if (const char* named = std::getenv("QBENCH_PYTHON_SOURCE"); named != nullptr && *named != '\0') {
-    if (!fs::is_directory(named)) throw DataError(fmt::format("QBENCH_PYTHON_SOURCE={}: no such folder", named));
+    if (!fs::is_directory(named))
+      throw DataError(fmt::format("QBENCH_PYTHON_SOURCE={}: no such folder", named));
     return named;
   }
   std::map<int, fs::path> found;
@@ -38,12 +39,14 @@ fs::path newest_library() {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(root, error)) {
       const int minor = minor_version(entry.path().filename().string());
-      if (minor >= 0 && fs::exists(entry.path() / "argparse.py", error)) found.try_emplace(minor, entry.path());
+      if (minor >= 0 && fs::exists(entry.path() / "argparse.py", error))
+        found.try_emplace(minor, entry.path());
     }
   }
   if (found.empty()) {
     throw DataError(
-        "python_source: no Python standard library in /usr/lib/python3.* or /usr/local/lib/python3.*. Install python3, set "
+        "python_source: no Python standard library in /usr/lib/python3.* or /usr/local/lib/python3.*. "
+        "Install python3, set "
         "QBENCH_PYTHON_SOURCE to a folder with .py files, or use text(file=PATH).");
   }
   return found.rbegin()->second;

@@ -13,7 +13,8 @@ struct PythonSource {
   int64_t bytes = 0;
 };
 
-/// The newest python3.N below /usr/lib, /usr/local/lib (or the folder QBENCH_PYTHON_SOURCE). @throws DataError if there is none.
+/// The newest python3.N below /usr/lib, /usr/local/lib (or the folder QBENCH_PYTHON_SOURCE). @throws
+/// DataError if there is none.
 PythonSource find_python_source();
 
 /// The modules at the top of the folder, sorted by name, joined with a newline, up to 2 MB.

@@ -16,8 +16,10 @@ bool too_deep(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '[' || c == '{') {
@@ -70,7 +72,8 @@ std::vector<OrderedJson> parse_records(std::string_view content, const std::stri
 
 std::vector<OrderedJson> read_records(const std::filesystem::path& path) {
   auto records = parse_records(read_data_file(path), path.string());
-  if (records.empty()) throw DataError(fmt::format("{}: holds no JSON object; expected one per line", path.string()));
+  if (records.empty())
+    throw DataError(fmt::format("{}: holds no JSON object; expected one per line", path.string()));
   return records;
 }
 
@@ -86,8 +89,9 @@ std::vector<std::string> read_field(const std::filesystem::path& path, const std
     if (!record.contains(field) || !record.at(field).is_string()) {
       std::vector<std::string> keys;
       for (const auto& [key, value] : record.items()) keys.push_back(key);
-      throw DataError(fmt::format("{}: record {} has no text field \"{}\".{} Fields there: {}.", path.string(),
-                                  values.size() + 1, field, did_you_mean(field, keys), fmt::join(keys, ", ")));
+      throw DataError(fmt::format("{}: record {} has no text field \"{}\".{} Fields there: {}.",
+                                  path.string(), values.size() + 1, field, did_you_mean(field, keys),
+                                  fmt::join(keys, ", ")));
     }
     values.push_back(record.at(field).get<std::string>());
   }

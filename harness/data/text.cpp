@@ -15,7 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_blank(std::string_view line) {
-  return std::all_of(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+  return std::all_of(line.begin(), line.end(),
+                     [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
 }
 
 std::string join_stripped(std::string_view text, std::string_view separator) {
@@ -47,13 +48,14 @@ void describe_file(TextRef& ref, const Located& found) {
 
 void check_text_name(const std::string& name) {
   std::error_code error;
-  if (name.find('/') != std::string::npos || name.find('.') != std::string::npos || fs::exists(name, error)) return;
+  if (name.find('/') != std::string::npos || name.find('.') != std::string::npos || fs::exists(name, error))
+    return;
   std::vector<std::string> known = {"python_source"};
   for (const DataSet& set : data_sets()) {
     if (set.kind == "text") known.push_back(set.name);
   }
-  throw ConfigError(fmt::format("unknown text \"{}\".{} Name a file, or one of: {}.", name, did_you_mean(name, known),
-                                fmt::join(known, ", ")));
+  throw ConfigError(fmt::format("unknown text \"{}\".{} Name a file, or one of: {}.", name,
+                                did_you_mean(name, known), fmt::join(known, ", ")));
 }
 
 }  // namespace
@@ -85,7 +87,8 @@ std::string join_lines(std::string_view text, const std::string& join) {
   return joined;
 }
 
-TextRef find_text(const std::string& name, const std::string& split, const std::string& join, const std::string& file) {
+TextRef find_text(const std::string& name, const std::string& split, const std::string& join,
+                  const std::string& file) {
   TextRef ref;
   ref.name = name;
   ref.join = join == "default" ? "none" : join;
@@ -126,7 +129,8 @@ std::string read_text(const TextRef& ref) {
   } else {
     text = join_lines(read_data_file(ref.path), ref.join);
   }
-  if (text.empty()) throw DataError(fmt::format("{}: the text is empty; nothing can be measured on it", ref.path.string()));
+  if (text.empty())
+    throw DataError(fmt::format("{}: the text is empty; nothing can be measured on it", ref.path.string()));
   return text;
 }
 

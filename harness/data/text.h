@@ -11,14 +11,14 @@ namespace qbench::data {
 
 /// A text found but not read.
 struct TextRef {
-  std::string name;     ///< data set name, "python_source", or the path as written
-  std::string split;    ///< "" for files
-  std::string join;     ///< how lines become the string
-  std::string field;    ///< of JSON records; "" for plain text
-  std::string sha256;   ///< of the stored file: identity before anything is read
-  bool known = false;   ///< the hash is listed in the set's definition
+  std::string name;    ///< data set name, "python_source", or the path as written
+  std::string split;   ///< "" for files
+  std::string join;    ///< how lines become the string
+  std::string field;   ///< of JSON records; "" for plain text
+  std::string sha256;  ///< of the stored file: identity before anything is read
+  bool known = false;  ///< the hash is listed in the set's definition
   std::filesystem::path path;
-  int64_t bytes = 0;    ///< of the stored file (compressed files: four times that), for cost estimates
+  int64_t bytes = 0;  ///< of the stored file (compressed files: four times that), for cost estimates
 };
 
 /// @param name   a text data set, "python_source", or a file
@@ -31,7 +31,8 @@ TextRef find_text(const std::string& name, const std::string& split = "", const 
 
 /// The one string that is tokenised. @throws DataError if it is empty.
 std::string read_text(const TextRef& ref);
-/// Its documents: records of a JSON file, else pieces between blank lines. @throws DataError if there are none.
+/// Its documents: records of a JSON file, else pieces between blank lines. @throws DataError if there are
+/// none.
 std::vector<std::string> read_documents(const TextRef& ref);
 
 /// Applies one of join_names().

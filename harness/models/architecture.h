@@ -1,4 +1,5 @@
-// A model family as data: everything the one decoder implementation and the site graph need to know. No torch here.
+// A model family as data: everything the one decoder implementation and the site graph need to know. No torch
+// here.
 #pragma once
 
 #include <cstdint>
@@ -7,11 +8,12 @@
 
 namespace qbench::models {
 
-enum class NormKind { kRms };                       // others join with their families
+enum class NormKind { kRms };  // others join with their families
 enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
 enum class RopeKind { kDefault, kLinear, kDynamic, kLlama3, kYarn };
 
-/// Rotary position embedding, half-split layout. Frequencies and attention factor come from rope_frequencies().
+/// Rotary position embedding, half-split layout. Frequencies and attention factor come from
+/// rope_frequencies().
 struct Rope {
   RopeKind kind = RopeKind::kDefault;
   double theta = 10000.0;
@@ -22,7 +24,8 @@ struct Rope {
   double attention_factor = 0.0;                         // yarn; 0 = derived
   double mscale = 0.0, mscale_all_dim = 0.0;             // yarn
   bool truncate = true;                                  // yarn
-  std::vector<float> divisors;  ///< [head_dim / 2] divisors of the inverse frequencies (GGUF rope_freqs); empty = none
+  std::vector<float>
+      divisors;  ///< [head_dim / 2] divisors of the inverse frequencies (GGUF rope_freqs); empty = none
 };
 
 struct Architecture {
@@ -47,8 +50,8 @@ struct Architecture {
   int64_t kv_size() const { return kv_heads * head_dim; }
 };
 
-/// cos/sin inverse frequencies [head_dim / 2] and the factor on cos and sin, for a sequence of `length` positions
-/// (only `dynamic` depends on it). Float32 arithmetic where the reference uses it.
+/// cos/sin inverse frequencies [head_dim / 2] and the factor on cos and sin, for a sequence of `length`
+/// positions (only `dynamic` depends on it). Float32 arithmetic where the reference uses it.
 struct RopeFrequencies {
   std::vector<float> inverse;
   float attention_factor = 1.0F;

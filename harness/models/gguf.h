@@ -1,5 +1,6 @@
-// The GGUF container (versions 2 and 3, little-endian): key-value metadata and a directory of (quantized) tensors.
-// Everything is bounds-checked at open; tensor data stay in the memory map. Dequantization: gguf_blocks.h.
+// The GGUF container (versions 2 and 3, little-endian): key-value metadata and a directory of (quantized)
+// tensors. Everything is bounds-checked at open; tensor data stay in the memory map. Dequantization:
+// gguf_blocks.h.
 #pragma once
 
 #include <cstddef>
@@ -18,19 +19,20 @@
 
 namespace qbench::models {
 
-/// One metadata value. Numbers of every width are widened: unsigned and signed integers to int64 (a u64 above int64's range
-/// is a DataError at open), floats to double, arrays of numbers likewise. Arrays of arrays do not occur in model files
-/// and are refused.
+/// One metadata value. Numbers of every width are widened: unsigned and signed integers to int64 (a u64 above
+/// int64's range is a DataError at open), floats to double, arrays of numbers likewise. Arrays of arrays do
+/// not occur in model files and are refused.
 struct GgufValue {
-  std::string type;  ///< as the format calls it: "u32", "string", "bool", "f32", "array<string>", "array<i32>", ...
-  std::variant<bool, int64_t, double, std::string, std::vector<bool>, std::vector<int64_t>, std::vector<double>,
-               std::vector<std::string>>
+  std::string
+      type;  ///< as the format calls it: "u32", "string", "bool", "f32", "array<string>", "array<i32>", ...
+  std::variant<bool, int64_t, double, std::string, std::vector<bool>, std::vector<int64_t>,
+               std::vector<double>, std::vector<std::string>>
       value;
 };
 
 struct GgufTensor {
-  std::string name;            ///< GGUF name, "blk.0.attn_q.weight"
-  uint32_t type = 0;           ///< ggml type number; gguf_type() of gguf_blocks.h knows its name and block layout
+  std::string name;   ///< GGUF name, "blk.0.attn_q.weight"
+  uint32_t type = 0;  ///< ggml type number; gguf_type() of gguf_blocks.h knows its name and block layout
   std::vector<int64_t> shape;  ///< row-major: GGUF's dimension list reversed, [out, in] for linears
   uint64_t offset = 0;         ///< first byte, counted from the start of the file
   uint64_t bytes = 0;          ///< stored size
@@ -39,8 +41,9 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  /// Maps the file and checks header, metadata and tensor directory: magic, version, lengths against the file, duplicate
-  /// names, overflow, alignment, block sizes, tensor ranges inside the file and not overlapping.
+  /// Maps the file and checks header, metadata and tensor directory: magic, version, lengths against the
+  /// file, duplicate names, overflow, alignment, block sizes, tensor ranges inside the file and not
+  /// overlapping.
   /// @throws DataError naming file, key or tensor, found and expected.
   explicit GgufFile(const std::filesystem::path& path);
 
@@ -54,8 +57,9 @@ class GgufFile {
   const GgufValue* find(std::string_view key) const;
   bool has(std::string_view key) const { return find(key) != nullptr; }
 
-  /// Typed getters: @throws DataError if the key is absent or of another type (naming both). An empty array fits every
-  /// array getter; integers() and floats() read arrays, integer() and number() scalars; floats()/number() accept integers.
+  /// Typed getters: @throws DataError if the key is absent or of another type (naming both). An empty array
+  /// fits every array getter; integers() and floats() read arrays, integer() and number() scalars;
+  /// floats()/number() accept integers.
   std::string string(std::string_view key) const;
   int64_t integer(std::string_view key) const;
   double number(std::string_view key) const;

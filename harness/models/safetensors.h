@@ -25,20 +25,22 @@ struct SafetensorsEntry {
 
 class SafetensorsFile {
  public:
-  /// Maps the file and checks the whole header: JSON, duplicate names, dtypes, shapes against byte ranges, overlaps, holes,
-  /// overflow, trailing bytes. @throws DataError naming file, tensor, found and expected.
+  /// Maps the file and checks the whole header: JSON, duplicate names, dtypes, shapes against byte ranges,
+  /// overlaps, holes, overflow, trailing bytes. @throws DataError naming file, tensor, found and expected.
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   /// All tensors, in the order of their data.
   const std::vector<SafetensorsEntry>& entries() const { return entries_; }
   const SafetensorsEntry* find(std::string_view name) const;
   std::span<const std::byte> bytes(const SafetensorsEntry& entry) const;
-  /// Any float or integer dtype, widened to float32 (integers must be exactly representable: u8/i8/i16; i32/i64 by cast).
+  /// Any float or integer dtype, widened to float32 (integers must be exactly representable: u8/i8/i16;
+  /// i32/i64 by cast).
   /// @throws DataError for a dtype without a float32 reading (complex, packed sub-byte floats).
   void read_float(const SafetensorsEntry& entry, std::span<float> out) const;
-  std::vector<float> floats(std::string_view name) const;      ///< @throws DataError if absent
-  std::vector<int64_t> integers(std::string_view name) const;  ///< @throws DataError if absent or not an integer dtype
-  void release(const SafetensorsEntry& entry) const;           ///< drops the pages from memory
+  std::vector<float> floats(std::string_view name) const;  ///< @throws DataError if absent
+  std::vector<int64_t> integers(
+      std::string_view name) const;                   ///< @throws DataError if absent or not an integer dtype
+  void release(const SafetensorsEntry& entry) const;  ///< drops the pages from memory
   const std::filesystem::path& path() const { return map_.path(); }
   const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
 
@@ -60,7 +62,8 @@ struct SafetensorsTensor {
   std::span<const std::byte> data;
 };
 
-/// Streams the tensors to `path` in the given order, beside it first and renamed at the end. @throws DataError.
+/// Streams the tensors to `path` in the given order, beside it first and renamed at the end. @throws
+/// DataError.
 void write_safetensors(const std::filesystem::path& path, std::span<const SafetensorsTensor> tensors,
                        const std::vector<std::pair<std::string, std::string>>& metadata = {});
 
@@ -71,8 +74,8 @@ struct SafetensorsLayout {
   std::vector<int64_t> shape;
 };
 
-/// Writes a file tensor by tensor, so that only one tensor need be in memory. The file appears under its name at finish();
-/// until then (or if finish() is never called) nothing is there.
+/// Writes a file tensor by tensor, so that only one tensor need be in memory. The file appears under its name
+/// at finish(); until then (or if finish() is never called) nothing is there.
 class SafetensorsWriter {
  public:
   /// @throws DataError if the file cannot be created, a name repeats, or a dtype is unknown.
@@ -82,7 +85,8 @@ class SafetensorsWriter {
   SafetensorsWriter(const SafetensorsWriter&) = delete;
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
-  /// The data of the next tensor of the layout. @throws DataError if the size does not fit its shape, or on a write error.
+  /// The data of the next tensor of the layout. @throws DataError if the size does not fit its shape, or on a
+  /// write error.
   void append(std::span<const std::byte> data);
   /// @throws DataError if tensors are missing, or on a write error.
   void finish();

@@ -13,7 +13,8 @@ namespace qbench::models {
 
 /// The linears of a decoder block, in execution order.
 enum class Role { kQ, kK, kV, kO, kGate, kUp, kDown };
-inline constexpr std::array kAllRoles = {Role::kQ, Role::kK, Role::kV, Role::kO, Role::kGate, Role::kUp, Role::kDown};
+inline constexpr std::array kAllRoles = {Role::kQ,    Role::kK,  Role::kV,   Role::kO,
+                                         Role::kGate, Role::kUp, Role::kDown};
 
 /// Tensors of a block that feed linears, in execution order.
 enum class Site { kQkvIn, kOIn, kGateUpIn, kDownIn };
@@ -26,22 +27,22 @@ std::string_view site_name(Site site);  ///< "qkv_in", ...
 enum class Producer {
   kAttentionNorm,  ///< scale folds into the norm's weight
   kMlpNorm,
-  kV,              ///< o_in = attention over V: folds into V's rows when every V row has exactly one o_in channel (MHA)
-  kUp,             ///< down_in = act(gate) * up: folds into up's rows
+  kV,   ///< o_in = attention over V: folds into V's rows when every V row has exactly one o_in channel (MHA)
+  kUp,  ///< down_in = act(gate) * up: folds into up's rows
 };
 
 struct SiteSpec {
   Site site;
   std::vector<Role> consumers;
   Producer producer;
-  bool foldable;              ///< may a diagonal scale be folded without changing the function?
-  std::string why_not;        ///< reason when not foldable ("v_proj feeds 3 query heads (GQA)")
-  int64_t width;              ///< channels of the site
+  bool foldable;        ///< may a diagonal scale be folded without changing the function?
+  std::string why_not;  ///< reason when not foldable ("v_proj feeds 3 query heads (GQA)")
+  int64_t width;        ///< channels of the site
 };
 
 struct LinearSpec {
   Role role;
-  std::string name;           ///< "model.layers.3.self_attn.q_proj"
+  std::string name;  ///< "model.layers.3.self_attn.q_proj"
   int64_t out_features;
   int64_t in_features;
   bool bias;

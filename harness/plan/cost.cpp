@@ -55,7 +55,8 @@ Estimate statistics_estimate(const models::Architecture& a, CalibrationSize cali
   return estimate;
 }
 
-Estimate quantize_estimate(const models::Architecture& a, CalibrationSize calibration, double forwards, bool gram) {
+Estimate quantize_estimate(const models::Architecture& a, CalibrationSize calibration, double forwards,
+                           bool gram) {
   const int64_t tokens = calibration.samples * calibration.length;
   Estimate estimate;
   const double per_weight = 60.0;  // fitting and rounding a grid, a few passes over every weight
@@ -67,14 +68,17 @@ Estimate quantize_estimate(const models::Architecture& a, CalibrationSize calibr
     const double h = static_cast<double>(a.hidden_size), m = static_cast<double>(a.intermediate_size);
     const double t = static_cast<double>(tokens);
     // Gram matrices (a triangle each), factorisations, and the column loops over all rows.
-    const double grams = t * (2 * h * h + static_cast<double>(a.q_size()) * static_cast<double>(a.q_size()) + m * m);
+    const double grams =
+        t * (2 * h * h + static_cast<double>(a.q_size()) * static_cast<double>(a.q_size()) + m * m);
     const double factors = 3.0 * (3 * h * h * h + m * m * m);
-    const double loops = h * h * static_cast<double>(2 * a.q_size() + 2 * a.kv_size()) + 2 * h * h * m + m * m * h;
+    const double loops =
+        h * h * static_cast<double>(2 * a.q_size() + 2 * a.kv_size()) + 2 * h * h * m + m * m * h;
     estimate.gflop += static_cast<double>(a.layers) * (grams + factors + loops) * 1e-9;
     estimate.memory_bytes += 4 * floats(a.intermediate_size * a.intermediate_size);
   }
   estimate.seconds = seconds(estimate.gflop);
-  estimate.disk_bytes = static_cast<uint64_t>(linear_parameters(a));  // float32 on a small grid packs to about a byte
+  estimate.disk_bytes =
+      static_cast<uint64_t>(linear_parameters(a));  // float32 on a small grid packs to about a byte
   return estimate;
 }
 

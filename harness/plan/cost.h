@@ -25,6 +25,7 @@ struct CalibrationSize {
 };
 Estimate statistics_estimate(const models::Architecture& a, CalibrationSize calibration);
 /// @param forwards  passes of every block over the calibration tokens that the recipe's methods declare
-Estimate quantize_estimate(const models::Architecture& a, CalibrationSize calibration, double forwards, bool gram);
+Estimate quantize_estimate(const models::Architecture& a, CalibrationSize calibration, double forwards,
+                           bool gram);
 
 }  // namespace qbench::plan

@@ -22,7 +22,8 @@
 namespace qbench::plan {
 namespace {
 
-/// Numerics version of the engine's forward pass: raised when a change moves scores, so that old steps are not reused.
+/// Numerics version of the engine's forward pass: raised when a change moves scores, so that old steps are
+/// not reused.
 constexpr const char* kEngineVersion = "1";
 
 struct ModelFacts {
@@ -50,11 +51,13 @@ std::string short_name(const std::string& model) {
   return name.empty() ? model : name;
 }
 
-/// Hash of the files that define a Hugging Face tokenizer; a GGUF file carries its tokenizer, so the content hash covers it.
+/// Hash of the files that define a Hugging Face tokenizer; a GGUF file carries its tokenizer, so the content
+/// hash covers it.
 std::string tokenizer_hash(const models::ModelSource& source, const std::string& content_hash) {
   if (source.kind == models::SourceKind::kGguf) return content_hash;
   Hasher hasher;
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"}) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"}) {
     const auto file = source.path / name;
     if (std::filesystem::exists(file)) hasher.field(name).field(sha256_file_cached(file, qbench_home()));
   }
@@ -78,10 +81,13 @@ class Planner {
     for (const suite::Suite& suite : suites) expand(suite);
     plan_.suites = std::move(suites);
     if (plan_.cells.empty()) {
-      throw ConfigError(options_.only.empty()
-                            ? "the suites declare no cells; add models, methods and schemes"
-                            : fmt::format("--only {}: no cell matches. Cells are named model/calibration/recipe/scheme/seed; "
-                                          "`qbench plan` lists them.", options_.only));
+      throw ConfigError(
+          options_.only.empty()
+              ? "the suites declare no cells; add models, methods and schemes"
+              : fmt::format(
+                    "--only {}: no cell matches. Cells are named model/calibration/recipe/scheme/seed; "
+                    "`qbench plan` lists them.",
+                    options_.only));
     }
     mark_done();
     return std::move(plan_);
@@ -93,25 +99,31 @@ class Planner {
       const ModelFacts& model = model_facts(model_text);
       for (const std::string& recipe_text : suite.methods) {
         const RecipeFacts& recipe = recipe_facts(recipe_text);
-        const std::vector<std::string> schemes = recipe.baseline ? std::vector<std::string>{"fp"} : suite.schemes;
+        const std::vector<std::string> schemes =
+            recipe.baseline ? std::vector<std::string>{"fp"} : suite.schemes;
         const std::vector<std::string> sets = recipe.calibrated && !suite.calibration.empty()
-                                                  ? suite.calibration : std::vector<std::string>{""};
-        const std::vector<int64_t> seeds = recipe.seeded ? suite.seeds : std::vector<int64_t>{suite.seeds.front()};
+                                                  ? suite.calibration
+                                                  : std::vector<std::string>{""};
+        const std::vector<int64_t> seeds =
+            recipe.seeded ? suite.seeds : std::vector<int64_t>{suite.seeds.front()};
         for (const std::string& scheme : schemes) {
           for (const std::string& set : sets) {
-            for (const int64_t seed : seeds) add_cell(suite, model, recipe, scheme, set, recipe.seeded ? seed : 0);
+            for (const int64_t seed : seeds)
+              add_cell(suite, model, recipe, scheme, set, recipe.seeded ? seed : 0);
           }
         }
       }
     }
   }
 
-  void add_cell(const suite::Suite& suite, const ModelFacts& model, const RecipeFacts& recipe, const std::string& scheme,
-                const std::string& set, int64_t seed) {
+  void add_cell(const suite::Suite& suite, const ModelFacts& model, const RecipeFacts& recipe,
+                const std::string& scheme, const std::string& set, int64_t seed) {
     Cell cell;
     cell.label = join_label({short_name(model.text), set, recipe.canonical, scheme, std::to_string(seed)});
     if (!options_.only.empty() && !glob_match(options_.only, cell.label)) return;
-    if (std::any_of(suite.exclude.begin(), suite.exclude.end(), [&](const auto& glob) { return glob_match(glob, cell.label); })) return;
+    if (std::any_of(suite.exclude.begin(), suite.exclude.end(),
+                    [&](const auto& glob) { return glob_match(glob, cell.label); }))
+      return;
 
     results::CellRow& row = cell.row;
     row.model = model.text;
@@ -123,10 +135,19 @@ class Planner {
     row.baseline = recipe.baseline;
     row.notes = model.notes;
     if (!set.empty()) row.calibration_hash = calibration_hash(set, model);
-    row.key = Hasher().field("cell").field(row.model_hash).field(model.text).field(set).field(row.calibration_hash)
-                  .field(recipe.identity).field(scheme).field(std::to_string(seed)).hex();
+    row.key = Hasher()
+                  .field("cell")
+                  .field(row.model_hash)
+                  .field(model.text)
+                  .field(set)
+                  .field(row.calibration_hash)
+                  .field(recipe.identity)
+                  .field(scheme)
+                  .field(std::to_string(seed))
+                  .hex();
 
-    const auto known = std::find_if(plan_.cells.begin(), plan_.cells.end(), [&](const Cell& c) { return c.row.key == row.key; });
+    const auto known = std::find_if(plan_.cells.begin(), plan_.cells.end(),
+                                    [&](const Cell& c) { return c.row.key == row.key; });
     Cell& target = known != plan_.cells.end() ? *known : plan_.cells.emplace_back(std::move(cell));
     if (!recipe.baseline && target.row.illegal.empty()) {
       const auto problems = methods::legality_problems(recipe.recipe, methods::parse_scheme(scheme),
@@ -146,41 +167,56 @@ class Planner {
   std::string add_statistics(const Cell& cell, const ModelFacts& model) {
     Step step;
     step.kind = StepKind::kStatistics;
-    step.inputs = {{"model", model.content_hash}, {"calibration", cell.row.calibration_hash}, {"engine", kEngineVersion}};
+    step.inputs = {{"model", model.content_hash},
+                   {"calibration", cell.row.calibration_hash},
+                   {"engine", kEngineVersion}};
     step.request = {{"model", model.text}, {"calibration", cell.row.calibration}};
     step.label = fmt::format("{} {}: statistics", short_name(model.text), cell.row.calibration);
-    step.estimate = statistics_estimate(model.checkpoint->architecture(), calibration_size(cell.row.calibration));
+    step.estimate =
+        statistics_estimate(model.checkpoint->architecture(), calibration_size(cell.row.calibration));
     return add_step(std::move(step));
   }
 
   std::string add_quantize(Cell& cell, const ModelFacts& model, const RecipeFacts& recipe) {
     Step step;
     step.kind = StepKind::kQuantize;
-    step.inputs = {{"model", model.content_hash}, {"recipe", recipe.identity}, {"scheme", cell.row.scheme},
-                   {"calibration", cell.row.calibration_hash}, {"engine", kEngineVersion}};
+    step.inputs = {{"model", model.content_hash},
+                   {"recipe", recipe.identity},
+                   {"scheme", cell.row.scheme},
+                   {"calibration", cell.row.calibration_hash},
+                   {"engine", kEngineVersion}};
     if (recipe.seeded) step.inputs["seed"] = cell.row.seed;
-    step.request = {{"model", model.text}, {"recipe", recipe.canonical}, {"scheme", cell.row.scheme},
-                    {"calibration", cell.row.calibration}, {"seed", cell.row.seed}};
+    step.request = {{"model", model.text},
+                    {"recipe", recipe.canonical},
+                    {"scheme", cell.row.scheme},
+                    {"calibration", cell.row.calibration},
+                    {"seed", cell.row.seed}};
     step.label = fmt::format("{} {}{}{} {}: quantize", short_name(model.text), cell.row.calibration,
                              cell.row.calibration.empty() ? "" : " ", recipe.canonical, cell.row.scheme);
     if (recipe.fp_statistics) step.needs.push_back(add_statistics(cell, model));
-    const auto size = cell.row.calibration.empty() ? CalibrationSize{} : calibration_size(cell.row.calibration);
+    const auto size =
+        cell.row.calibration.empty() ? CalibrationSize{} : calibration_size(cell.row.calibration);
     step.estimate = quantize_estimate(model.checkpoint->architecture(), size, recipe.forwards, recipe.gram);
     const std::string key = add_step(std::move(step));
     add_role(cell, "quantize", key);
     return key;
   }
 
-  void add_evaluate(Cell& cell, const ModelFacts& model, const std::string& task_text, const std::string& quantize_key) {
+  void add_evaluate(Cell& cell, const ModelFacts& model, const std::string& task_text,
+                    const std::string& quantize_key) {
     const TaskFacts& task = task_facts(task_text);
     Step step;
     step.kind = StepKind::kEvaluate;
-    step.inputs = {{"model", model.content_hash}, {"tokenizer", model.tokenizer_hash}, {"weights", quantize_key},
-                   {"task", task.task->identity()}, {"engine", kEngineVersion}};
+    step.inputs = {{"model", model.content_hash},
+                   {"tokenizer", model.tokenizer_hash},
+                   {"weights", quantize_key},
+                   {"task", task.task->identity()},
+                   {"engine", kEngineVersion}};
     step.request = {{"model", model.text}, {"task", task_text}};
     if (!quantize_key.empty()) step.needs.push_back(quantize_key);
-    step.label = fmt::format("{} {}{}{} {}: {}", short_name(model.text), cell.row.calibration,
-                             cell.row.calibration.empty() ? "" : " ", cell.row.recipe, cell.row.scheme, task_text);
+    step.label =
+        fmt::format("{} {}{}{} {}: {}", short_name(model.text), cell.row.calibration,
+                    cell.row.calibration.empty() ? "" : " ", cell.row.recipe, cell.row.scheme, task_text);
     step.estimate = evaluate_estimate(model.checkpoint->architecture(), task.task->cost(), task.divergence);
     const std::string key = add_step(std::move(step));
     add_role(cell, task_text, key);
@@ -188,7 +224,8 @@ class Planner {
 
   static void add_role(Cell& cell, const std::string& role, const std::string& key) {
     const std::pair<std::string, std::string> entry(role, key);
-    if (std::find(cell.steps.begin(), cell.steps.end(), entry) == cell.steps.end()) cell.steps.push_back(entry);
+    if (std::find(cell.steps.begin(), cell.steps.end(), entry) == cell.steps.end())
+      cell.steps.push_back(entry);
   }
 
   std::string add_step(Step step) {
@@ -200,12 +237,14 @@ class Planner {
     return key;
   }
 
-  /// A quantize step whose outcome is stored is still needed if weights were not kept and an evaluation is missing.
+  /// A quantize step whose outcome is stored is still needed if weights were not kept and an evaluation is
+  /// missing.
   void mark_done() {
     for (Step& step : plan_.steps) step.done = store_ != nullptr && store_->has_step(step.key);
     std::set<std::string> wanted;
     for (auto step = plan_.steps.rbegin(); step != plan_.steps.rend(); ++step) {
-      if (step->done && wanted.count(step->key) > 0 && !std::filesystem::exists(artifact_path(*step))) step->done = false;
+      if (step->done && wanted.count(step->key) > 0 && !std::filesystem::exists(artifact_path(*step)))
+        step->done = false;
       if (!step->done) wanted.insert(step->needs.begin(), step->needs.end());
     }
   }
@@ -222,11 +261,15 @@ class Planner {
     const Json container = facts->checkpoint->facts();
     const std::string grid = container.value("weight_grid", "");
     if (source.dequantize == models::Dequantize::kDither) {
-      facts->notes.push_back(fmt::format("weights are {}: seeded uniform noise takes them off the file's grid, so this baseline is "
-                                         "not the published model", grid));
+      facts->notes.push_back(fmt::format(
+          "weights are {}: seeded uniform noise takes them off the file's grid, so this baseline is "
+          "not the published model",
+          grid));
     } else if (!grid.empty() && grid.find("no grid") == std::string::npos) {
-      facts->notes.push_back(fmt::format("the file stores its weights on a grid ({}); results near that bit width flatter methods "
-                                         "that find that grid again", grid));
+      facts->notes.push_back(fmt::format(
+          "the file stores its weights on a grid ({}); results near that bit width flatter methods "
+          "that find that grid again",
+          grid));
     }
     slot = std::move(facts);
     return *slot;
@@ -256,7 +299,8 @@ class Planner {
     facts.seeded = methods::seed_matters(facts.recipe);
     for (const methods::MethodInfo& info : facts.recipe.methods) {
       if (!info.needs_calibration) continue;
-      // A search over candidates runs a branch of the block once per candidate; a solver accumulates one Gram matrix.
+      // A search over candidates runs a branch of the block once per candidate; a solver accumulates one Gram
+      // matrix.
       const bool quantizes = info.kind == methods::PassKind::kQuantize;
       facts.forwards += quantizes ? 2.0 : 20.0;
       facts.gram = facts.gram || quantizes;
@@ -293,9 +337,12 @@ class Planner {
 
 std::string step_kind_name(StepKind kind) {
   switch (kind) {
-    case StepKind::kStatistics: return "statistics";
-    case StepKind::kQuantize: return "quantize";
-    case StepKind::kEvaluate: return "evaluate";
+    case StepKind::kStatistics:
+      return "statistics";
+    case StepKind::kQuantize:
+      return "quantize";
+    case StepKind::kEvaluate:
+      return "evaluate";
   }
   return "";
 }
@@ -305,25 +352,39 @@ Plan make_plan(std::vector<suite::Suite> suites, const PlanOptions& options, con
 }
 
 std::filesystem::path artifact_path(const Step& step) {
-  return qbench_home() / "artifacts" / (step.key + (step.kind == StepKind::kStatistics ? ".statistics" : ".weights"));
+  return qbench_home() / "artifacts" /
+         (step.key + (step.kind == StepKind::kStatistics ? ".statistics" : ".weights"));
 }
 
 Json Plan::json() const {
-  Json document = {{"schema_version", 1}, {"cells", Json::array()}, {"steps", Json::array()}, {"warnings", warnings}};
+  Json document = {
+      {"schema_version", 1}, {"cells", Json::array()}, {"steps", Json::array()}, {"warnings", warnings}};
   for (const Cell& cell : cells) {
     Json links = Json::array();
     for (const auto& [role, key] : cell.steps) links.push_back({{"role", role}, {"step", key}});
-    document["cells"].push_back({{"label", cell.label}, {"key", cell.row.key}, {"model", cell.row.model},
-                                 {"calibration", cell.row.calibration}, {"recipe", cell.row.recipe},
-                                 {"scheme", cell.row.scheme}, {"seed", cell.row.seed}, {"baseline", cell.row.baseline},
-                                 {"illegal", cell.row.illegal}, {"steps", links}});
+    document["cells"].push_back({{"label", cell.label},
+                                 {"key", cell.row.key},
+                                 {"model", cell.row.model},
+                                 {"calibration", cell.row.calibration},
+                                 {"recipe", cell.row.recipe},
+                                 {"scheme", cell.row.scheme},
+                                 {"seed", cell.row.seed},
+                                 {"baseline", cell.row.baseline},
+                                 {"illegal", cell.row.illegal},
+                                 {"steps", links}});
   }
   for (const Step& step : steps) {
-    document["steps"].push_back({{"key", step.key}, {"kind", step_kind_name(step.kind)}, {"label", step.label},
-                                 {"cached", step.done}, {"cells", step.cells}, {"needs", step.needs},
-                                 {"estimate", {{"gflop", step.estimate.gflop}, {"seconds_one_lane", step.estimate.seconds},
-                                               {"memory_bytes", step.estimate.memory_bytes},
-                                               {"disk_bytes", step.estimate.disk_bytes}}}});
+    document["steps"].push_back({{"key", step.key},
+                                 {"kind", step_kind_name(step.kind)},
+                                 {"label", step.label},
+                                 {"cached", step.done},
+                                 {"cells", step.cells},
+                                 {"needs", step.needs},
+                                 {"estimate",
+                                  {{"gflop", step.estimate.gflop},
+                                   {"seconds_one_lane", step.estimate.seconds},
+                                   {"memory_bytes", step.estimate.memory_bytes},
+                                   {"disk_bytes", step.estimate.disk_bytes}}}});
   }
   return document;
 }
@@ -352,18 +413,24 @@ std::string Plan::text() const {
   for (const Cell& cell : cells) {
     size_t missing = 0;
     for (const auto& [role, key] : cell.steps) missing += step(key).done ? 0 : 1;
-    const std::string state = !cell.row.illegal.empty() ? "not legal" : missing == 0 ? "cached" : fmt::format("{} to run", missing);
+    const std::string state = !cell.row.illegal.empty() ? "not legal"
+                              : missing == 0            ? "cached"
+                                                        : fmt::format("{} to run", missing);
     out += fmt::format("{:<11} {}\n", state, cell.label);
     if (!cell.row.illegal.empty()) {
       ++illegal;
       out += fmt::format("            {}\n", cell.row.illegal);
     }
   }
-  out += fmt::format("\n{} cells ({} not legal), {} steps: {} cached, {} used by more than one cell ({} uses in all)\n",
-                     cells.size(), illegal, steps.size(), cached, shared, uses);
-  for (const auto& [kind, counts] : by_kind) out += fmt::format("  {:<10} {:>4} to run, {:>4} cached\n", kind, counts.first, counts.second);
-  out += fmt::format("estimate: {} of one lane at an assumed {} GFLOP/s; {} per worker; {} of weights on disk while cells are open\n",
-                     print_seconds(seconds), kLaneGflops, print_bytes(memory), print_bytes(disk));
+  out += fmt::format(
+      "\n{} cells ({} not legal), {} steps: {} cached, {} used by more than one cell ({} uses in all)\n",
+      cells.size(), illegal, steps.size(), cached, shared, uses);
+  for (const auto& [kind, counts] : by_kind)
+    out += fmt::format("  {:<10} {:>4} to run, {:>4} cached\n", kind, counts.first, counts.second);
+  out += fmt::format(
+      "estimate: {} of one lane at an assumed {} GFLOP/s; {} per worker; {} of weights on disk while cells "
+      "are open\n",
+      print_seconds(seconds), kLaneGflops, print_bytes(memory), print_bytes(disk));
   for (const std::string& warning : warnings) out += "warning: " + warning + "\n";
   return out;
 }

@@ -25,9 +25,14 @@ std::string cpu_name() {
 Json environment() {
   utsname system{};
   ::uname(&system);
-  const auto pages = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)), page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  return {{"qbench", QBENCH_VERSION}, {"commit", QBENCH_COMMIT}, {"cpu", cpu_name()}, {"processors", hardware_threads()},
-          {"memory_bytes", pages * page}, {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
+  const auto pages = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)),
+             page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {{"qbench", QBENCH_VERSION},
+          {"commit", QBENCH_COMMIT},
+          {"cpu", cpu_name()},
+          {"processors", hardware_threads()},
+          {"memory_bytes", pages * page},
+          {"system", fmt::format("{} {} {}", system.sysname, system.release, system.machine)},
           {"compiler", __VERSION__}};
 }
 

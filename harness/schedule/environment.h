@@ -5,7 +5,8 @@
 
 namespace qbench::schedule {
 
-/// {"qbench", "commit", "cpu", "processors", "memory_bytes", "system", "compiler"}: no clock, no host or user name.
+/// {"qbench", "commit", "cpu", "processors", "memory_bytes", "system", "compiler"}: no clock, no host or user
+/// name.
 Json environment();
 /// "qbench 0.1.0 (abc1234)"
 std::string version_text();

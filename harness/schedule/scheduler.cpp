@@ -45,7 +45,8 @@ class StopOnSignal {
   StopOnSignal& operator=(const StopOnSignal&) = delete;
 
  private:
-  struct sigaction old_int_ {}, old_term_ {}, old_pipe_ {};
+  struct sigaction old_int_ {
+  }, old_term_{}, old_pipe_{};
 };
 
 enum class StepState { kWaiting, kRunning, kDone, kFailed };
@@ -54,18 +55,21 @@ struct Slot {
   std::unique_ptr<WorkerProcess> process;
   std::optional<size_t> step;  // running
   Clock::time_point started;
-  std::string phase, layer;    // last progress, for failure rows
-  std::string weights;         // quantize key resident in the worker, "" = unquantized
-  std::string model;           // model resident in the worker
-  uint64_t memory = 0;         // largest estimate given to this process
+  std::string phase, layer;  // last progress, for failure rows
+  std::string weights;       // quantize key resident in the worker, "" = unquantized
+  std::string model;         // model resident in the worker
+  uint64_t memory = 0;       // largest estimate given to this process
   uint64_t peak_rss = 0;
 };
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string score_summary(const results::StepOutcome& outcome) {
   std::string text;
-  for (const auto& score : outcome.scores) text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", score.metric, score.value);
+  for (const auto& score : outcome.scores)
+    text += fmt::format("{}{} {:.4g}", text.empty() ? "" : ", ", score.metric, score.value);
   if (outcome.kind == "quantize" && !outcome.layers.empty()) {
     double bits = 0, weights = 0;
     size_t fallbacks = 0;
@@ -82,9 +86,16 @@ std::string score_summary(const results::StepOutcome& outcome) {
 
 class Run {
  public:
-  Run(const plan::Plan& plan, results::Store& store, int64_t run, const ScheduleOptions& options, Observer& observer)
-      : plan_(plan), store_(store), run_(run), options_(options), observer_(observer), layout_(choose_layout(plan, options)),
-        budget_(options.memory_bytes > 0 ? options.memory_bytes : available_memory()), states_(plan.steps.size()) {
+  Run(const plan::Plan& plan, results::Store& store, int64_t run, const ScheduleOptions& options,
+      Observer& observer)
+      : plan_(plan),
+        store_(store),
+        run_(run),
+        options_(options),
+        observer_(observer),
+        layout_(choose_layout(plan, options)),
+        budget_(options.memory_bytes > 0 ? options.memory_bytes : available_memory()),
+        states_(plan.steps.size()) {
     counts_.cells = plan.cells.size();
     for (const auto& cell : plan.cells) counts_.illegal += cell.row.illegal.empty() ? 0 : 1;
     counts_.steps = plan.steps.size();
@@ -118,7 +129,8 @@ class Run {
 
  private:
   size_t running() const {
-    return static_cast<size_t>(std::count_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.step.has_value(); }));
+    return static_cast<size_t>(
+        std::count_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.step.has_value(); }));
   }
 
   bool ready(size_t index) const {
@@ -129,13 +141,15 @@ class Run {
     });
   }
 
-  /// Prefers what the worker already holds, then what unblocks others; taking over another worker's cell comes last.
+  /// Prefers what the worker already holds, then what unblocks others; taking over another worker's cell
+  /// comes last.
   int preference(const Slot& slot, const plan::Step& step) const {
     const std::string weights = weights_of(step);
     if (step.kind == plan::StepKind::kEvaluate) {
       if (slot.process && slot.model == step.request.at("model") && slot.weights == weights) return 0;
       const bool held_elsewhere = std::any_of(slots_.begin(), slots_.end(), [&](const Slot& other) {
-        return &other != &slot && other.process && other.weights == weights && other.model == step.request.at("model") && !weights.empty();
+        return &other != &slot && other.process && other.weights == weights &&
+               other.model == step.request.at("model") && !weights.empty();
       });
       return held_elsewhere ? 4 : weights.empty() ? 1 : 2;
     }
@@ -176,8 +190,9 @@ class Run {
     const uint64_t need = step.estimate.memory_bytes;
     if (need > budget_) {
       fail_step(slot, index, "memory",
-                fmt::format("needs about {} but the budget is {}. Raise --memory, or use a machine with more memory.",
-                            print_bytes(need), print_bytes(budget_)));
+                fmt::format(
+                    "needs about {} but the budget is {}. Raise --memory, or use a machine with more memory.",
+                    print_bytes(need), print_bytes(budget_)));
       return true;
     }
     uint64_t others = 0;
@@ -264,14 +279,18 @@ class Run {
     spent_estimate_ += step.estimate.seconds;
     spent_seconds_ += seconds_since(slot.started);
     slot.model = step.request.at("model");
-    if (step.kind != plan::StepKind::kStatistics) slot.weights = step.kind == plan::StepKind::kQuantize ? step.key : weights_of(step);
-    else slot.weights = "";
+    if (step.kind != plan::StepKind::kStatistics)
+      slot.weights = step.kind == plan::StepKind::kQuantize ? step.key : weights_of(step);
+    else
+      slot.weights = "";
     slot.step.reset();
-    observer_.step_done(worker_number(slot), step, seconds_since(slot.started), score_summary(outcome), counts_);
+    observer_.step_done(worker_number(slot), step, seconds_since(slot.started), score_summary(outcome),
+                        counts_);
     release_artifacts(step);
   }
 
-  void fail_step(Slot& slot, size_t index, const std::string& kind, const std::string& message, const std::string& signal = "") {
+  void fail_step(Slot& slot, size_t index, const std::string& kind, const std::string& message,
+                 const std::string& signal = "") {
     const plan::Step& step = plan_.steps[index];
     results::FailureRow failure;
     failure.step_key = step.key;
@@ -296,7 +315,8 @@ class Run {
   void fail_dependants(const std::string& key) {
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
       const auto& needs = plan_.steps[i].needs;
-      if (states_[i] != StepState::kWaiting || std::find(needs.begin(), needs.end(), key) == needs.end()) continue;
+      if (states_[i] != StepState::kWaiting || std::find(needs.begin(), needs.end(), key) == needs.end())
+        continue;
       states_[i] = StepState::kFailed;
       ++counts_.failed;
       fail_dependants(plan_.steps[i].key);
@@ -309,11 +329,15 @@ class Run {
     if (slot.step) {
       std::string message = reason.empty() ? fmt::format("the worker was {}", exit.describe()) : reason;
       if (reason.empty() && exit.by_signal && exit.code == SIGKILL) {
-        message += fmt::format(" (out of memory? it held {}; its step was admitted with {})", print_bytes(slot.peak_rss),
+        message += fmt::format(" (out of memory? it held {}; its step was admitted with {})",
+                               print_bytes(slot.peak_rss),
                                print_bytes(plan_.steps[*slot.step].estimate.memory_bytes));
       }
-      if (!slot.phase.empty()) message += fmt::format("; phase {}{}{}", slot.phase, slot.layer.empty() ? "" : ", layer ", slot.layer);
-      fail_step(slot, *slot.step, kind.empty() ? (exit.by_signal ? "signal" : "exit") : kind, message, exit.signal_name());
+      if (!slot.phase.empty())
+        message +=
+            fmt::format("; phase {}{}{}", slot.phase, slot.layer.empty() ? "" : ", layer ", slot.layer);
+      fail_step(slot, *slot.step, kind.empty() ? (exit.by_signal ? "signal" : "exit") : kind, message,
+                exit.signal_name());
     }
     slot = Slot{};
   }
@@ -322,8 +346,9 @@ class Run {
     for (Slot& slot : slots_) {
       if (!slot.step || seconds_since(slot.started) < options_.timeout_s) continue;
       slot.process->signal(SIGKILL);
-      worker_died(slot, "timeout", fmt::format("no result after {} (limits.timeout); the worker was ended",
-                                               print_seconds(options_.timeout_s)));
+      worker_died(slot, "timeout",
+                  fmt::format("no result after {} (limits.timeout); the worker was ended",
+                              print_seconds(options_.timeout_s)));
     }
   }
 
@@ -336,27 +361,32 @@ class Run {
   void stop_workers() {
     for (Slot& slot : slots_) {
       if (!slot.process) continue;
-      if (slot.step) slot.process->signal(SIGKILL);  // its step is not committed and runs again next time
-      else slot.process->send({{"op", "exit"}});
+      if (slot.step)
+        slot.process->signal(SIGKILL);  // its step is not committed and runs again next time
+      else
+        slot.process->send({{"op", "exit"}});
       slot.process->wait();
     }
     slots_.clear();
   }
 
-  /// Weights are kept until the last evaluation that reads them is stored; a failed one keeps them for the next try.
+  /// Weights are kept until the last evaluation that reads them is stored; a failed one keeps them for the
+  /// next try.
   void release_artifacts(const plan::Step& finished) {
     if (options_.keep_artifacts || finished.kind != plan::StepKind::kEvaluate) return;
     for (const std::string& key : finished.needs) {
-      const bool still_needed = std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const plan::Step& step) {
-        return std::find(step.needs.begin(), step.needs.end(), key) != step.needs.end() &&
-               states_[plan_.step_index.at(step.key)] != StepState::kDone;
-      });
+      const bool still_needed =
+          std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const plan::Step& step) {
+            return std::find(step.needs.begin(), step.needs.end(), key) != step.needs.end() &&
+                   states_[plan_.step_index.at(step.key)] != StepState::kDone;
+          });
       std::error_code ignored;
       if (!still_needed) std::filesystem::remove(plan::artifact_path(plan_.step(key)), ignored);
     }
   }
 
-  /// A run that was killed between the last commit and the removal leaves weights that nothing needs any more.
+  /// A run that was killed between the last commit and the removal leaves weights that nothing needs any
+  /// more.
   void drop_stale_artifacts() {
     for (const plan::Step& step : plan_.steps) {
       if (step.done) release_artifacts(step);
@@ -366,7 +396,8 @@ class Run {
   double remaining_seconds() const {
     double estimate = 0;
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
-      if (states_[i] == StepState::kWaiting || states_[i] == StepState::kRunning) estimate += plan_.steps[i].estimate.seconds;
+      if (states_[i] == StepState::kWaiting || states_[i] == StepState::kRunning)
+        estimate += plan_.steps[i].estimate.seconds;
     }
     const double pace = spent_estimate_ > 0 ? spent_seconds_ / spent_estimate_ : 1.0 / layout_.threads;
     return estimate * pace / layout_.jobs;
@@ -411,7 +442,8 @@ Layout choose_layout(const plan::Plan& plan, const ScheduleOptions& options) {
   return layout;
 }
 
-RunSummary run_plan(const plan::Plan& plan, results::Store& store, int64_t run, const ScheduleOptions& options, Observer& observer) {
+RunSummary run_plan(const plan::Plan& plan, results::Store& store, int64_t run,
+                    const ScheduleOptions& options, Observer& observer) {
   return Run(plan, store, run, options, observer).execute();
 }
 

@@ -26,14 +26,17 @@ struct RunSummary {
   bool ok() const { return !interrupted && counts.failed == 0; }
 };
 
-/// Workers x lanes for a plan: several single-lane workers where memory allows, as independent steps need no synchronisation.
+/// Workers x lanes for a plan: several single-lane workers where memory allows, as independent steps need no
+/// synchronisation.
 struct Layout {
   int jobs = 1, threads = 1;
 };
 Layout choose_layout(const plan::Plan& plan, const ScheduleOptions& options);
 
-/// Runs every step that is not done. A worker that dies, hangs or reports an error costs its step (a failure row) and the
-/// steps that need it; all others go on. SIGINT and SIGTERM stop cleanly: no new steps, workers ended, store consistent.
-RunSummary run_plan(const plan::Plan& plan, results::Store& store, int64_t run, const ScheduleOptions& options, Observer& observer);
+/// Runs every step that is not done. A worker that dies, hangs or reports an error costs its step (a failure
+/// row) and the steps that need it; all others go on. SIGINT and SIGTERM stop cleanly: no new steps, workers
+/// ended, store consistent.
+RunSummary run_plan(const plan::Plan& plan, results::Store& store, int64_t run,
+                    const ScheduleOptions& options, Observer& observer);
 
 }  // namespace qbench::schedule

@@ -25,20 +25,30 @@ std::optional<double> optional_number(const Json& json) {
 }
 
 Json score_json(const results::ScoreRow& s) {
-  return {{"task", s.task}, {"metric", s.metric}, {"protocol", s.protocol}, {"value", number(s.value)},
-          {"stderr", optional_number(s.stderr_)}, {"n", s.n}, {"higher_is_better", s.higher_is_better}};
+  return {{"task", s.task},
+          {"metric", s.metric},
+          {"protocol", s.protocol},
+          {"value", number(s.value)},
+          {"stderr", optional_number(s.stderr_)},
+          {"n", s.n},
+          {"higher_is_better", s.higher_is_better}};
 }
 
 results::ScoreRow score_row(const Json& j) {
-  return {j.at("task"), j.at("metric"), j.at("protocol"), number(j.at("value")), optional_number(j.at("stderr")),
-          j.at("n"), j.at("higher_is_better")};
+  return {j.at("task"),
+          j.at("metric"),
+          j.at("protocol"),
+          number(j.at("value")),
+          optional_number(j.at("stderr")),
+          j.at("n"),
+          j.at("higher_is_better")};
 }
 
 Json item_json(const results::ItemRow& i) {
   Json lls = Json::array();
   for (const double ll : i.loglikelihoods) lls.push_back(number(ll));
-  return {{"item", i.item}, {"loglikelihoods", lls}, {"nll", optional_number(i.nll)}, {"tokens", i.tokens},
-          {"metrics", i.metrics}, {"detail", i.detail}};
+  return {{"item", i.item},     {"loglikelihoods", lls}, {"nll", optional_number(i.nll)},
+          {"tokens", i.tokens}, {"metrics", i.metrics},  {"detail", i.detail}};
 }
 
 results::ItemRow item_row(const Json& j) {
@@ -53,10 +63,16 @@ results::ItemRow item_row(const Json& j) {
 }
 
 Json layer_json(const results::LayerRow& l) {
-  return {{"layer", l.layer}, {"parameters", l.parameters}, {"bits_nominal", l.bits_nominal},
-          {"bits_effective", l.bits_effective}, {"weight_error", number(l.weight_error)},
-          {"output_error", optional_number(l.output_error)}, {"loss", optional_number(l.loss)}, {"fallback", l.fallback},
-          {"weight_hash", l.weight_hash}, {"detail", l.detail}};
+  return {{"layer", l.layer},
+          {"parameters", l.parameters},
+          {"bits_nominal", l.bits_nominal},
+          {"bits_effective", l.bits_effective},
+          {"weight_error", number(l.weight_error)},
+          {"output_error", optional_number(l.output_error)},
+          {"loss", optional_number(l.loss)},
+          {"fallback", l.fallback},
+          {"weight_hash", l.weight_hash},
+          {"detail", l.detail}};
 }
 
 results::LayerRow layer_row(const Json& j) {
@@ -84,9 +100,18 @@ Json array(const std::vector<Row>& rows, Convert convert) {
 }  // namespace
 
 Json outcome_to_json(const results::StepOutcome& o) {
-  return {{"key", o.key}, {"kind", o.kind}, {"inputs", o.inputs}, {"wall_s", o.wall_s}, {"cpu_s", o.cpu_s},
-          {"peak_rss_bytes", o.peak_rss_bytes}, {"lanes", o.lanes}, {"artifact_hash", o.artifact_hash}, {"facts", o.facts},
-          {"scores", array(o.scores, score_json)}, {"items", array(o.items, item_json)}, {"layers", array(o.layers, layer_json)}};
+  return {{"key", o.key},
+          {"kind", o.kind},
+          {"inputs", o.inputs},
+          {"wall_s", o.wall_s},
+          {"cpu_s", o.cpu_s},
+          {"peak_rss_bytes", o.peak_rss_bytes},
+          {"lanes", o.lanes},
+          {"artifact_hash", o.artifact_hash},
+          {"facts", o.facts},
+          {"scores", array(o.scores, score_json)},
+          {"items", array(o.items, item_json)},
+          {"layers", array(o.layers, layer_json)}};
 }
 
 results::StepOutcome outcome_from_json(const Json& j) {

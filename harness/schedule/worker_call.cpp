@@ -22,7 +22,8 @@ Json call_worker(const Json& request, int threads, const CallProgress& progress)
     worker.read_log();
     for (const Json& reply : worker.replies()) {
       const std::string event = reply.at("event");
-      if (event == "progress" && progress) progress(reply.at("phase"), reply.at("position"), reply.at("total"));
+      if (event == "progress" && progress)
+        progress(reply.at("phase"), reply.at("position"), reply.at("total"));
       if (event == "failed") throw_error(reply.at("kind").get<std::string>(), reply.at("message"));
       if (event == "result") {
         worker.send({{"op", "exit"}});
@@ -32,7 +33,8 @@ Json call_worker(const Json& request, int threads, const CallProgress& progress)
     }
   }
   worker.read_log();
-  throw InternalError(fmt::format("the worker was {} before it answered. Its last lines:\n{}", worker.wait().describe(), worker.log_tail()));
+  throw InternalError(fmt::format("the worker was {} before it answered. Its last lines:\n{}",
+                                  worker.wait().describe(), worker.log_tail()));
 }
 
 }  // namespace qbench::schedule

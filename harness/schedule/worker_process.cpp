@@ -27,7 +27,8 @@ struct Pipe {
 
 Pipe make_pipe() {
   std::array<int, 2> fds{};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) throw DataError(fmt::format("cannot create a pipe: {}", std::strerror(errno)));
+  if (::pipe2(fds.data(), O_CLOEXEC) != 0)
+    throw DataError(fmt::format("cannot create a pipe: {}", std::strerror(errno)));
   return {fds[0], fds[1]};
 }
 
@@ -169,8 +170,10 @@ std::filesystem::path worker_executable() {
     path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "qbench-worker";
   }
   if (::access(path.c_str(), X_OK) != 0) {
-    throw DataError(fmt::format("{}: the worker program is not there or not executable. Build it (target qbench-worker) or "
-                                "name it in QBENCH_WORKER.", path.string()));
+    throw DataError(fmt::format(
+        "{}: the worker program is not there or not executable. Build it (target qbench-worker) or "
+        "name it in QBENCH_WORKER.",
+        path.string()));
   }
   return path;
 }

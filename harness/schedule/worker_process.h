@@ -1,4 +1,5 @@
-// One worker as the conductor sees it: a child process, a pipe for requests, a pipe for JSON-line replies, a pipe with its log.
+// One worker as the conductor sees it: a child process, a pipe for requests, a pipe for JSON-line replies, a
+// pipe with its log.
 #pragma once
 
 #include <sys/types.h>
@@ -16,14 +17,15 @@ namespace qbench::schedule {
 /// How a worker ended.
 struct WorkerExit {
   bool by_signal = false;
-  int code = 0;  ///< exit code or signal number
+  int code = 0;                     ///< exit code or signal number
   std::string signal_name() const;  ///< "SIGKILL", or ""
   std::string describe() const;     ///< "killed by SIGKILL", "exited with code 70"
 };
 
 class WorkerProcess {
  public:
-  /// Starts `executable` with `threads` lanes. The child dies with the conductor. @throws DataError if it cannot be started.
+  /// Starts `executable` with `threads` lanes. The child dies with the conductor. @throws DataError if it
+  /// cannot be started.
   WorkerProcess(const std::filesystem::path& executable, int threads);
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;

@@ -22,8 +22,8 @@
 namespace qbench::suite {
 namespace {
 
-const std::vector<std::string> kKeys = {"suite", "description", "models", "calibration", "methods", "schemes",
-                                        "seeds", "tasks", "exclude", "limits"};
+const std::vector<std::string> kKeys = {"suite",   "description", "models", "calibration", "methods",
+                                        "schemes", "seeds",       "tasks",  "exclude",     "limits"};
 const std::vector<std::string> kLimitKeys = {"memory", "jobs", "threads", "timeout"};
 
 std::string place(const std::string& origin, const YAML::Mark& mark) {
@@ -45,20 +45,24 @@ class SuiteReader {
   Suite read(const YAML::Node& root) {
     Suite suite;
     if (!root.IsMap()) {
-      problem(root, fmt::format("found {}; expected a mapping with the keys {}", kind_name(root), fmt::join(kKeys, ", ")));
+      problem(root, fmt::format("found {}; expected a mapping with the keys {}", kind_name(root),
+                                fmt::join(kKeys, ", ")));
       finish();
     }
     check_keys(root, kKeys, "suite");
     suite.name = text(root, "suite", true);
     suite.description = text(root, "description", false);
     suite.models = list(root, "models", true, [](const std::string& s) { return trim(s); });
-    suite.calibration = list(root, "calibration", false, [](const std::string& s) { return calibration::check_calibration(s).print(); });
+    suite.calibration = list(root, "calibration", false,
+                             [](const std::string& s) { return calibration::check_calibration(s).print(); });
     suite.methods = list(root, "methods", true, [](const std::string& s) {
       return methods::parse_recipe(s, methods::method_catalogue()).canonical();
     });
     const bool only_baseline = suite.methods == std::vector<std::string>{"fp"};
-    suite.schemes = list(root, "schemes", !only_baseline, [](const std::string& s) { return methods::parse_scheme(s).print(); });
-    suite.tasks = list(root, "tasks", true, [](const std::string& s) { return tasks::make_task(s)->canonical(); });
+    suite.schemes = list(root, "schemes", !only_baseline,
+                         [](const std::string& s) { return methods::parse_scheme(s).print(); });
+    suite.tasks =
+        list(root, "tasks", true, [](const std::string& s) { return tasks::make_task(s)->canonical(); });
     suite.exclude = list(root, "exclude", false, [](const std::string& s) { return s; });
     read_seeds(root, suite);
     read_limits(root["limits"], suite.limits);
@@ -81,8 +85,8 @@ class SuiteReader {
     for (const auto& entry : map) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
       if (std::find(known.begin(), known.end(), key) == known.end()) {
-        problem(entry.first, fmt::format("{}: unknown key \"{}\".{} Known: {}.", where, key, did_you_mean(key, known),
-                                         fmt::join(known, ", ")));
+        problem(entry.first, fmt::format("{}: unknown key \"{}\".{} Known: {}.", where, key,
+                                         did_you_mean(key, known), fmt::join(known, ", ")));
       } else if (!seen.insert(key).second) {
         problem(entry.first, fmt::format("{}: the key \"{}\" is given twice. Keep one.", where, key));
       }
@@ -96,7 +100,8 @@ class SuiteReader {
       return "";
     }
     if (!node.IsScalar() || trim(node.Scalar()).empty()) {
-      problem(node, fmt::format("{}: found {}; expected text", key, node.IsScalar() ? "empty text" : kind_name(node)));
+      problem(node, fmt::format("{}: found {}; expected text", key,
+                                node.IsScalar() ? "empty text" : kind_name(node)));
       return "";
     }
     return node.Scalar();
@@ -122,15 +127,20 @@ class SuiteReader {
       try {
         std::string value = canonical(item.Scalar());
         if (value.empty()) throw ConfigError("found empty text; expected a value");
-        if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(std::move(value));
-        else problem(item, fmt::format("{}: \"{}\" is listed twice. Keep one.", key, item.Scalar()));
+        if (std::find(values.begin(), values.end(), value) == values.end())
+          values.push_back(std::move(value));
+        else
+          problem(item, fmt::format("{}: \"{}\" is listed twice. Keep one.", key, item.Scalar()));
       } catch (const Error& error) {
         problem(item, fmt::format("{}: {}", key, error.what()));
       }
     };
-    if (node.IsScalar()) add(node);
-    else for (const YAML::Node& item : node) add(item);
-    if (required && node.IsSequence() && node.size() == 0) problem(node, fmt::format("{}: the list is empty; add at least one", key));
+    if (node.IsScalar())
+      add(node);
+    else
+      for (const YAML::Node& item : node) add(item);
+    if (required && node.IsSequence() && node.size() == 0)
+      problem(node, fmt::format("{}: the list is empty; add at least one", key));
     return values;
   }
 
@@ -140,23 +150,32 @@ class SuiteReader {
     suite.seeds.clear();
     const auto add = [&](const YAML::Node& item) {
       int64_t seed = 0;
-      if (item.IsScalar() && YAML::convert<int64_t>::decode(item, seed) && seed >= 0) suite.seeds.push_back(seed);
-      else problem(item, fmt::format("seeds: found {}; expected an integer >= 0", kind_name(item)));
+      if (item.IsScalar() && YAML::convert<int64_t>::decode(item, seed) && seed >= 0)
+        suite.seeds.push_back(seed);
+      else
+        problem(item, fmt::format("seeds: found {}; expected an integer >= 0", kind_name(item)));
     };
-    if (node.IsScalar()) add(node);
-    else if (node.IsSequence() && node.size() > 0) for (const YAML::Node& item : node) add(item);
-    else problem(node, fmt::format("seeds: found {}; expected a list of integers such as [0, 1]", kind_name(node)));
+    if (node.IsScalar())
+      add(node);
+    else if (node.IsSequence() && node.size() > 0)
+      for (const YAML::Node& item : node) add(item);
+    else
+      problem(node,
+              fmt::format("seeds: found {}; expected a list of integers such as [0, 1]", kind_name(node)));
   }
 
   void read_limits(const YAML::Node& node, Limits& limits) {
     if (!node) return;
     if (!node.IsMap()) {
-      problem(node, fmt::format("limits: found {}; expected a mapping with the keys {}", kind_name(node), fmt::join(kLimitKeys, ", ")));
+      problem(node, fmt::format("limits: found {}; expected a mapping with the keys {}", kind_name(node),
+                                fmt::join(kLimitKeys, ", ")));
       return;
     }
     check_keys(node, kLimitKeys, "limits");
-    guarded(node["memory"], [&](const YAML::Node& n) { limits.memory_bytes = parse_bytes(n.Scalar(), "limits.memory"); });
-    guarded(node["timeout"], [&](const YAML::Node& n) { limits.timeout_s = parse_seconds(n.Scalar(), "limits.timeout"); });
+    guarded(node["memory"],
+            [&](const YAML::Node& n) { limits.memory_bytes = parse_bytes(n.Scalar(), "limits.memory"); });
+    guarded(node["timeout"],
+            [&](const YAML::Node& n) { limits.timeout_s = parse_seconds(n.Scalar(), "limits.timeout"); });
     guarded(node["jobs"], [&](const YAML::Node& n) { limits.jobs = positive(n, "limits.jobs"); });
     guarded(node["threads"], [&](const YAML::Node& n) { limits.threads = positive(n, "limits.threads"); });
   }
@@ -172,7 +191,8 @@ class SuiteReader {
   void guarded(const YAML::Node& node, const std::function<void(const YAML::Node&)>& read) {
     if (!node) return;
     try {
-      if (!node.IsScalar()) throw ConfigError(fmt::format("limits: found {}; expected a single value", kind_name(node)));
+      if (!node.IsScalar())
+        throw ConfigError(fmt::format("limits: found {}; expected a single value", kind_name(node)));
       read(node);
     } catch (const ConfigError& error) {
       problem(node, error.what());
@@ -204,7 +224,8 @@ void apply_override(YAML::Node root, const std::string& setting) {
     if (node.IsSequence()) {
       size_t index = 0;
       if (!YAML::convert<size_t>::decode(YAML::Node(key), index) || index >= node.size()) {
-        throw ConfigError(fmt::format("--set {}: \"{}\" is not a position of a list with {} entries", setting, key, node.size()));
+        throw ConfigError(fmt::format("--set {}: \"{}\" is not a position of a list with {} entries", setting,
+                                      key, node.size()));
       }
       child.reset(node[index]);
     } else if (!node.IsDefined() || node.IsNull() || node.IsMap()) {
@@ -219,7 +240,8 @@ void apply_override(YAML::Node root, const std::string& setting) {
 
 }  // namespace
 
-Suite parse_suite(const std::string& yaml, const std::string& origin, const std::vector<std::string>& overrides) {
+Suite parse_suite(const std::string& yaml, const std::string& origin,
+                  const std::vector<std::string>& overrides) {
   YAML::Node root = parse_yaml(yaml, origin);
   std::string effective = yaml;
   if (!overrides.empty()) {

@@ -1,4 +1,5 @@
-// A suite: one YAML file that declares a matrix, the tasks and the limits. See suites/README.md for the format.
+// A suite: one YAML file that declares a matrix, the tasks and the limits. See suites/README.md for the
+// format.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +34,13 @@ struct Suite {
   Limits limits;
 };
 
-/// Reads and checks a suite. Every problem of the file is reported in one message, each with line, column, what was found,
-/// what was expected and the nearest known name; unknown and repeated keys are problems.
+/// Reads and checks a suite. Every problem of the file is reported in one message, each with line, column,
+/// what was found, what was expected and the nearest known name; unknown and repeated keys are problems.
 /// @param overrides  "key=value" pairs of `--set`: dotted path into the YAML, value in YAML.
 /// @throws ConfigError, DataError (file cannot be read).
 Suite load_suite(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 /// The same for YAML text (its `origin` is named in messages).
-Suite parse_suite(const std::string& yaml, const std::string& origin, const std::vector<std::string>& overrides = {});
+Suite parse_suite(const std::string& yaml, const std::string& origin,
+                  const std::vector<std::string>& overrides = {});
 
 }  // namespace qbench::suite

@@ -82,7 +82,8 @@ TokenTrie::Hit TokenTrie::find(std::string_view text, size_t from) const {
   return {};
 }
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer) : tokens_(std::move(tokens)) {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer)
+    : tokens_(std::move(tokens)) {
   for (size_t i = 0; i < tokens_.size(); ++i) {
     AddedToken& token = tokens_[i];
     if (token.normalized && normalizer != nullptr) token.content = normalizer->apply(token.content);
@@ -90,7 +91,8 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* norma
   }
 }
 
-void AddedTokens::cut(const TokenTrie& trie, std::string_view text, bool special, std::vector<Section>& out) const {
+void AddedTokens::cut(const TokenTrie& trie, std::string_view text, bool special,
+                      std::vector<Section>& out) const {
   size_t done = 0;
   size_t from = 0;
   while (!trie.empty()) {
@@ -106,7 +108,8 @@ void AddedTokens::cut(const TokenTrie& trie, std::string_view text, bool special
     if (token.rstrip) end = spaces_end(text, end);
     if (done < begin) out.push_back({Vocabulary::kNone, done, begin});
     if (begin < end) out.push_back({token.id, begin, end});
-    done = end;  // may lie before the end of white space that the token before has taken: the reference counts it twice
+    done = end;  // may lie before the end of white space that the token before has taken: the reference
+                 // counts it twice
   }
   if (done < text.size()) out.push_back({Vocabulary::kNone, done, text.size()});
 }

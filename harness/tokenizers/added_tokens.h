@@ -67,8 +67,12 @@ class AddedTokens {
   AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer);
 
   /// Cuts a text as given / after normalization. With `special` false, special tokens are left as text.
-  void cut_raw(std::string_view text, bool special, std::vector<Section>& out) const { cut(raw_, text, special, out); }
-  void cut_normalized(std::string_view text, bool special, std::vector<Section>& out) const { cut(normalized_, text, special, out); }
+  void cut_raw(std::string_view text, bool special, std::vector<Section>& out) const {
+    cut(raw_, text, special, out);
+  }
+  void cut_normalized(std::string_view text, bool special, std::vector<Section>& out) const {
+    cut(normalized_, text, special, out);
+  }
 
   /// The content of tokens that are looked for in normalized text is normalized here, and decodes that way.
   const std::vector<AddedToken>& tokens() const { return tokens_; }

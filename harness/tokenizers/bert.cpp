@@ -10,7 +10,8 @@
 namespace qbench::tokenizers {
 namespace {
 
-/// The blocks of Chinese characters that get spaces around them. U+2B820..2B91F is no slip of ours: the reference starts there late.
+/// The blocks of Chinese characters that get spaces around them. U+2B820..2B91F is no slip of ours: the
+/// reference starts there late.
 constexpr std::array<std::pair<char32_t, char32_t>, 8> kChinese = {{{0x3400, 0x4DBF},
                                                                     {0x4E00, 0x9FFF},
                                                                     {0xF900, 0xFAFF},
@@ -21,13 +22,15 @@ constexpr std::array<std::pair<char32_t, char32_t>, 8> kChinese = {{{0x3400, 0x4
                                                                     {0x2F800, 0x2FA1F}}};
 
 bool is_chinese(char32_t c) {
-  return c >= kChinese[0].first &&
-         std::any_of(kChinese.begin(), kChinese.end(), [&](const auto& block) { return c >= block.first && c <= block.second; });
+  return c >= kChinese[0].first && std::any_of(kChinese.begin(), kChinese.end(), [&](const auto& block) {
+           return c >= block.first && c <= block.second;
+         });
 }
 
 class BertNormalizer final : public Normalizer {
  public:
-  BertNormalizer(bool clean, bool chinese, bool strip, bool lower) : clean_(clean), chinese_(chinese), strip_(strip), lower_(lower) {}
+  BertNormalizer(bool clean, bool chinese, bool strip, bool lower)
+      : clean_(clean), chinese_(chinese), strip_(strip), lower_(lower) {}
 
   std::string apply(std::string_view text) const override {
     std::string out;
@@ -54,7 +57,8 @@ class BertNormalizer final : public Normalizer {
     out.reserve(text.size());
     for (size_t pos = 0; pos < text.size();) {
       const size_t begin = pos;
-      if ((char_class(next_code_point(text, pos)) & kNonSpacing) == 0) out.append(text.substr(begin, pos - begin));
+      if ((char_class(next_code_point(text, pos)) & kNonSpacing) == 0)
+        out.append(text.substr(begin, pos - begin));
     }
     return out;
   }
@@ -66,7 +70,8 @@ class BertNormalizer final : public Normalizer {
 
 std::unique_ptr<Normalizer> parse_bert_normalizer(const JsonNode& node) {
   const bool lower = node.boolean_or("lowercase", true);
-  return std::make_unique<BertNormalizer>(node.boolean_or("clean_text", true), node.boolean_or("handle_chinese_chars", true),
+  return std::make_unique<BertNormalizer>(node.boolean_or("clean_text", true),
+                                          node.boolean_or("handle_chinese_chars", true),
                                           node.boolean_or("strip_accents", lower), lower);
 }
 

@@ -1,4 +1,5 @@
-// BERT's normalizer: clean up, spaces around Chinese characters, accents away, lower case; each can be switched off.
+// BERT's normalizer: clean up, spaces around Chinese characters, accents away, lower case; each can be
+// switched off.
 #pragma once
 
 #include <memory>

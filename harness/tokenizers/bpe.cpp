@@ -84,11 +84,12 @@ BpeModel::BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
   cut_at_marker_ = marker_starts_words();
 }
 
-/// True if no merge produces a token with a "▁" behind another character. Then every such "▁" starts a word that nothing
-/// can merge across, and a text without any other pre-tokenization may be worked on word by word, with the same result.
+/// True if no merge produces a token with a "▁" behind another character. Then every such "▁" starts a word
+/// that nothing can merge across, and a text without any other pre-tokenization may be worked on word by
+/// word, with the same result.
 bool BpeModel::marker_starts_words() const {
-  if (options_.raw_bytes || options_.ignore_merges || !options_.continuing_prefix.empty() || !options_.end_suffix.empty() ||
-      vocabulary_.find(kMarker) == Vocabulary::kNone) {
+  if (options_.raw_bytes || options_.ignore_merges || !options_.continuing_prefix.empty() ||
+      !options_.end_suffix.empty() || vocabulary_.find(kMarker) == Vocabulary::kNone) {
     return false;
   }
   bool safe = true;
@@ -137,7 +138,8 @@ std::unique_ptr<BpeModel> BpeModel::from_scores(Vocabulary vocabulary, const std
 void BpeModel::tokenize(std::string_view piece, Workspace& work, std::vector<int32_t>& out) const {
   if (!cut_at_marker_) return tokenize_word(piece, work, out);
   size_t begin = 0;
-  for (size_t at = piece.find(kMarker, 1); at != std::string_view::npos; at = piece.find(kMarker, at + kMarker.size())) {
+  for (size_t at = piece.find(kMarker, 1); at != std::string_view::npos;
+       at = piece.find(kMarker, at + kMarker.size())) {
     if (piece.substr(0, at).ends_with(kMarker)) continue;
     tokenize_word(piece.substr(begin, at - begin), work, out);
     begin = at;
@@ -174,12 +176,15 @@ void BpeModel::start_symbols(std::string_view word, Workspace& work) const {
   if (!options_.raw_bytes) return start_characters(word, work.ids);
   for (const char byte : word) {
     const int32_t id = byte_ids_[static_cast<unsigned char>(byte)];
-    if (id != Vocabulary::kNone) work.ids.push_back(id);  // a byte without a token leaves no trace, as in the reference
+    if (id != Vocabulary::kNone)
+      work.ids.push_back(id);  // a byte without a token leaves no trace, as in the reference
   }
 }
 
 bool BpeModel::append_bytes(std::string_view character, std::vector<int32_t>& ids) const {
-  const auto known = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)] != Vocabulary::kNone; };
+  const auto known = [&](char byte) {
+    return byte_ids_[static_cast<unsigned char>(byte)] != Vocabulary::kNone;
+  };
   if (!std::all_of(character.begin(), character.end(), known)) return false;
   for (const char byte : character) ids.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
   return true;
@@ -193,7 +198,8 @@ void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& ids
     std::string_view character = word.substr(pos, length);
     const bool first = pos == 0;
     pos += length;
-    if ((!first && !options_.continuing_prefix.empty()) || (pos == word.size() && !options_.end_suffix.empty())) {
+    if ((!first && !options_.continuing_prefix.empty()) ||
+        (pos == word.size() && !options_.end_suffix.empty())) {
       decorated = (first ? "" : options_.continuing_prefix) + std::string(character);
       if (pos == word.size()) decorated += options_.end_suffix;
       character = decorated;
@@ -206,7 +212,8 @@ void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& ids
     if (id != Vocabulary::kNone) {
       if (std::exchange(unk_waits, false)) ids.push_back(options_.unk);
       ids.push_back(id);
-    } else if (!(options_.byte_fallback && append_bytes(character, ids)) && options_.unk != Vocabulary::kNone) {
+    } else if (!(options_.byte_fallback && append_bytes(character, ids)) &&
+               options_.unk != Vocabulary::kNone) {
       if (unk_waits && !options_.fuse_unk) ids.push_back(options_.unk);
       unk_waits = true;
     }
@@ -268,7 +275,8 @@ void BpeModel::push_candidate(Workspace& work, int32_t left) const {
 void BpeModel::merge_long(Workspace& work) const {
   const auto n = static_cast<int32_t>(work.ids.size());
   work.symbols.resize(work.ids.size());
-  for (int32_t i = 0; i < n; ++i) work.symbols[static_cast<size_t>(i)] = {work.ids[static_cast<size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1};
+  for (int32_t i = 0; i < n; ++i)
+    work.symbols[static_cast<size_t>(i)] = {work.ids[static_cast<size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1};
   work.heap.clear();
   for (int32_t i = 0; i + 1 < n; ++i) push_candidate(work, i);
   while (!work.heap.empty()) {
@@ -287,7 +295,8 @@ void BpeModel::merge_long(Workspace& work) const {
     push_candidate(work, best.position);
   }
   work.ids.clear();
-  for (int32_t i = 0; i >= 0; i = work.symbols[static_cast<size_t>(i)].next) work.ids.push_back(work.symbols[static_cast<size_t>(i)].id);
+  for (int32_t i = 0; i >= 0; i = work.symbols[static_cast<size_t>(i)].next)
+    work.ids.push_back(work.symbols[static_cast<size_t>(i)].id);
 }
 
 }  // namespace qbench::tokenizers

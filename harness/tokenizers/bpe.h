@@ -22,10 +22,10 @@ std::string alphabet_of_bytes(std::string_view bytes);
 
 struct BpeOptions {
   int32_t unk = Vocabulary::kNone;
-  bool fuse_unk = false;       ///< a run of unknown characters is one unk
-  bool byte_fallback = false;  ///< an unknown character becomes its <0xNN> tokens
-  bool ignore_merges = false;  ///< a piece that is a token is taken whole
-  bool raw_bytes = false;      ///< pieces are bytes, vocabulary texts are in the byte alphabet
+  bool fuse_unk = false;          ///< a run of unknown characters is one unk
+  bool byte_fallback = false;     ///< an unknown character becomes its <0xNN> tokens
+  bool ignore_merges = false;     ///< a piece that is a token is taken whole
+  bool raw_bytes = false;         ///< pieces are bytes, vocabulary texts are in the byte alphabet
   std::string continuing_prefix;  ///< put before every character but the first of a piece
   std::string end_suffix;         ///< put behind the last character of a piece
 };
@@ -39,7 +39,8 @@ class BpeModel final : public SubwordModel {
   int32_t unk() const override { return options_.unk; }
 
   /// SentencePiece's BPE without its file: a pair may merge if the joined text is a piece, best score first.
-  /// @param scores  by id; @param mergeable  by id: may the token be the result of a merge (not control, unknown, byte)?
+  /// @param scores  by id; @param mergeable  by id: may the token be the result of a merge (not control,
+  /// unknown, byte)?
   static std::unique_ptr<BpeModel> from_scores(Vocabulary vocabulary, const std::vector<float>& scores,
                                                const std::vector<bool>& mergeable, BpeOptions options);
 
@@ -58,8 +59,9 @@ class BpeModel final : public SubwordModel {
   Vocabulary vocabulary_;
   MergeTable merges_;
   BpeOptions options_;
-  Vocabulary raw_words_;   ///< ignore_merges on raw bytes: vocabulary texts as bytes
-  Vocabulary stand_ins_;   ///< characters that are no tokens but part of one; their ids follow the vocabulary's
+  Vocabulary raw_words_;  ///< ignore_merges on raw bytes: vocabulary texts as bytes
+  Vocabulary
+      stand_ins_;  ///< characters that are no tokens but part of one; their ids follow the vocabulary's
   std::array<int32_t, 256> byte_ids_{};  ///< id of each byte's own token: "Ġ"-style (raw_bytes) or <0xNN>
   bool cut_at_marker_ = false;
 };

@@ -95,7 +95,8 @@ class StripDecoder final : public Decoder {
 
 class ReplaceDecoder final : public Decoder {
  public:
-  ReplaceDecoder(Pattern pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  ReplaceDecoder(Pattern pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (std::string& token : tokens) token = pattern_.replace_all(token, content_);
   }
@@ -110,7 +111,8 @@ class MetaspaceDecoder final : public Decoder {
   MetaspaceDecoder(std::string replacement, bool drop_first)
       : space_(Pattern::literal(std::move(replacement))), drop_first_(drop_first) {}
   void apply(std::vector<std::string>& tokens) const override {
-    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = space_.replace_all(tokens[i], i == 0 && drop_first_ ? "" : " ");
+    for (size_t i = 0; i < tokens.size(); ++i)
+      tokens[i] = space_.replace_all(tokens[i], i == 0 && drop_first_ ? "" : " ");
   }
 
  private:
@@ -123,7 +125,8 @@ class WordPieceDecoder final : public Decoder {
   WordPieceDecoder(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
   void apply(std::vector<std::string>& tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
-      if (i > 0) tokens[i] = tokens[i].starts_with(prefix_) ? tokens[i].substr(prefix_.size()) : " " + tokens[i];
+      if (i > 0)
+        tokens[i] = tokens[i].starts_with(prefix_) ? tokens[i].substr(prefix_.size()) : " " + tokens[i];
       if (cleanup_) tokens[i] = clean_up(std::move(tokens[i]));
     }
   }
@@ -132,10 +135,12 @@ class WordPieceDecoder final : public Decoder {
   /// The reference's list, in its order: spaces before punctuation and in English contractions go.
   static std::string clean_up(std::string token) {
     static const std::vector<std::pair<Pattern, std::string_view>> rules = {
-        {Pattern::literal(" ."), "."},      {Pattern::literal(" ?"), "?"},     {Pattern::literal(" !"), "!"},
-        {Pattern::literal(" ,"), ","},      {Pattern::literal(" ' "), "'"},    {Pattern::literal(" n't"), "n't"},
-        {Pattern::literal(" 'm"), "'m"},    {Pattern::literal(" do not"), " don't"},
-        {Pattern::literal(" 's"), "'s"},    {Pattern::literal(" 've"), "'ve"}, {Pattern::literal(" 're"), "'re"}};
+        {Pattern::literal(" ."), "."},    {Pattern::literal(" ?"), "?"},
+        {Pattern::literal(" !"), "!"},    {Pattern::literal(" ,"), ","},
+        {Pattern::literal(" ' "), "'"},   {Pattern::literal(" n't"), "n't"},
+        {Pattern::literal(" 'm"), "'m"},  {Pattern::literal(" do not"), " don't"},
+        {Pattern::literal(" 's"), "'s"},  {Pattern::literal(" 've"), "'ve"},
+        {Pattern::literal(" 're"), "'re"}};
     for (const auto& [pattern, replacement] : rules) token = pattern.replace_all(token, replacement);
     return token;
   }
@@ -186,17 +191,21 @@ std::unique_ptr<Decoder> parse_decoder(const JsonNode& node) {
   if (type == "ByteFallback") return std::make_unique<ByteFallbackDecoder>();
   if (type == "Fuse") return std::make_unique<FuseDecoder>();
   if (type == "Strip") return parse_strip(node);
-  if (type == "Replace") return std::make_unique<ReplaceDecoder>(parse_pattern(node.at("pattern")), node.at("content").text());
+  if (type == "Replace")
+    return std::make_unique<ReplaceDecoder>(parse_pattern(node.at("pattern")), node.at("content").text());
   if (type == "Metaspace") {
-    const bool drop_first = node.text_or("prepend_scheme", node.boolean_or("add_prefix_space", true) ? "always" : "never") != "never";
+    const bool drop_first =
+        node.text_or("prepend_scheme", node.boolean_or("add_prefix_space", true) ? "always" : "never") !=
+        "never";
     return std::make_unique<MetaspaceDecoder>(node.text_or("replacement", kMarker), drop_first);
   }
   if (type == "WordPiece") {
     return std::make_unique<WordPieceDecoder>(node.text_or("prefix", "##"), node.boolean_or("cleanup", true));
   }
   if (type == "Sequence") return parse_sequence(node);
-  refuse_component(node, "decoder", type, {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "WordPiece",
-                                             "Sequence"});
+  refuse_component(
+      node, "decoder", type,
+      {"ByteLevel", "ByteFallback", "Fuse", "Strip", "Replace", "Metaspace", "WordPiece", "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

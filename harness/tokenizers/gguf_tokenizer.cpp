@@ -18,7 +18,14 @@ namespace {
 using models::GgufFile;
 
 /// tokenizer.ggml.token_type
-enum TokenType : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+enum TokenType : int64_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6
+};
 
 /// What a tokenizer.ggml.pre stands for, in the components of the families' own tokenizer.json.
 struct PreType {
@@ -68,14 +75,23 @@ template <class T>
 const std::vector<T>& list_of(const GgufFile& file, std::string_view key) {
   static const std::vector<T> empty;
   const models::GgufValue* value = file.find(key);
-  if (value == nullptr) throw DataError(fmt::format("{}: metadata {} is missing; this file has no usable tokenizer", file.path().string(), key));
+  if (value == nullptr)
+    throw DataError(fmt::format("{}: metadata {} is missing; this file has no usable tokenizer",
+                                file.path().string(), key));
   if (const auto* list = std::get_if<std::vector<T>>(&value->value)) return *list;
-  const bool no_elements = std::visit([](const auto& v) {
-    if constexpr (requires { v.empty(); v.push_back({}); }) return v.empty();
-    return false;
-  }, value->value);
+  const bool no_elements = std::visit(
+      [](const auto& v) {
+        if constexpr (requires {
+                        v.empty();
+                        v.push_back({});
+                      })
+          return v.empty();
+        return false;
+      },
+      value->value);
   if (no_elements) return empty;
-  throw DataError(fmt::format("{}: metadata {} is {}; expected a list of another type", file.path().string(), key, value->type));
+  throw DataError(fmt::format("{}: metadata {} is {}; expected a list of another type", file.path().string(),
+                              key, value->type));
 }
 
 struct Tokens {
@@ -87,13 +103,16 @@ Tokens read_tokens(const GgufFile& file) {
   const std::string place = file.path().string();
   const auto& texts = list_of<std::string>(file, "tokenizer.ggml.tokens");
   if (texts.empty() || texts.size() > static_cast<size_t>(kMaxTokenId)) {
-    throw DataError(fmt::format("{}: tokenizer.ggml.tokens has {} entries; expected 1 to {}", place, texts.size(), kMaxTokenId));
+    throw DataError(fmt::format("{}: tokenizer.ggml.tokens has {} entries; expected 1 to {}", place,
+                                texts.size(), kMaxTokenId));
   }
   Tokens tokens;
   tokens.types.assign(texts.size(), kNormal);
-  if (file.has("tokenizer.ggml.token_type")) tokens.types = list_of<int64_t>(file, "tokenizer.ggml.token_type");
+  if (file.has("tokenizer.ggml.token_type"))
+    tokens.types = list_of<int64_t>(file, "tokenizer.ggml.token_type");
   if (tokens.types.size() != texts.size()) {
-    throw DataError(fmt::format("{}: tokenizer.ggml.token_type has {} entries for {} tokens", place, tokens.types.size(), texts.size()));
+    throw DataError(fmt::format("{}: tokenizer.ggml.token_type has {} entries for {} tokens", place,
+                                tokens.types.size(), texts.size()));
   }
   size_t bytes = 0;
   for (const std::string& text : texts) bytes += text.size();
@@ -104,7 +123,8 @@ Tokens read_tokens(const GgufFile& file) {
       throw DataError(fmt::format("{}: tokenizer.ggml.tokens[{}] is not valid UTF-8", place, id));
     }
     if (!tokens.vocabulary.add(text, static_cast<int32_t>(id))) {
-      throw DataError(fmt::format("{}: tokenizer.ggml.tokens[{}] \"{}\" repeats token {}", place, id, text, tokens.vocabulary.find(text)));
+      throw DataError(fmt::format("{}: tokenizer.ggml.tokens[{}] \"{}\" repeats token {}", place, id, text,
+                                  tokens.vocabulary.find(text)));
     }
   }
   return tokens;
@@ -133,9 +153,11 @@ MergeTable read_merges(const GgufFile& file, const Vocabulary& vocabulary) {
     const std::string_view line = lines[rank];
     const size_t space = line.find(' ', 1);  // a merge may begin with a space-like token, never with nothing
     const auto fail = [&](std::string_view why) {
-      throw DataError(fmt::format("{}: tokenizer.ggml.merges[{}] \"{}\" {}", file.path().string(), rank, line, why));
+      throw DataError(
+          fmt::format("{}: tokenizer.ggml.merges[{}] \"{}\" {}", file.path().string(), rank, line, why));
     };
-    if (space == std::string_view::npos || space + 1 == line.size()) fail("is not two tokens with a space between them");
+    if (space == std::string_view::npos || space + 1 == line.size())
+      fail("is not two tokens with a space between them");
     const std::string_view left = line.substr(0, space);
     const std::string_view right = line.substr(space + 1);
     whole.assign(left).append(right);
@@ -160,7 +182,8 @@ bool build_byte_level(const GgufFile& file, Tokens tokens, PipelineParts& parts)
   options.ignore_merges = pre.ignore_merges;
   options.raw_bytes = parts.raw_bytes = parts.pre_tokenizer->leave_raw_bytes();
   MergeTable merges = read_merges(file, tokens.vocabulary);
-  parts.model = std::make_unique<BpeModel>(std::move(tokens.vocabulary), std::move(merges), std::move(options));
+  parts.model =
+      std::make_unique<BpeModel>(std::move(tokens.vocabulary), std::move(merges), std::move(options));
   parts.decoder = byte_level_decoder();
   return pre.adds_bos;
 }
@@ -168,16 +191,18 @@ bool build_byte_level(const GgufFile& file, Tokens tokens, PipelineParts& parts)
 bool build_sentencepiece(const GgufFile& file, Tokens tokens, PipelineParts& parts) {
   const std::vector<float> scores = file.floats("tokenizer.ggml.scores");
   if (scores.size() != tokens.types.size()) {
-    throw DataError(fmt::format("{}: tokenizer.ggml.scores has {} entries for {} tokens", file.path().string(), scores.size(),
-                                tokens.types.size()));
+    throw DataError(fmt::format("{}: tokenizer.ggml.scores has {} entries for {} tokens",
+                                file.path().string(), scores.size(), tokens.types.size()));
   }
   for (size_t id = 0; id < scores.size(); ++id) {
-    if (scores[id] != scores[id]) throw DataError(fmt::format("{}: tokenizer.ggml.scores[{}] is not a number", file.path().string(), id));
+    if (scores[id] != scores[id])
+      throw DataError(fmt::format("{}: tokenizer.ggml.scores[{}] is not a number", file.path().string(), id));
   }
   for (int byte = 0; byte < 256; ++byte) {
     const std::string text = fmt::format("<0x{:02X}>", byte);
     if (tokens.vocabulary.find(text) == Vocabulary::kNone) {
-      throw DataError(fmt::format("{}: tokenizer.ggml.tokens has no byte token {}; expected all 256", file.path().string(), text));
+      throw DataError(fmt::format("{}: tokenizer.ggml.tokens has no byte token {}; expected all 256",
+                                  file.path().string(), text));
     }
   }
   std::vector<bool> mergeable(tokens.types.size());
@@ -199,7 +224,8 @@ std::optional<int32_t> special_id(const GgufFile& file, const char* key) {
   if (!id || *id < 0 || *id == 0xFFFFFFFF) return std::nullopt;  // -1 in 32 bits: none
   const auto count = list_of<std::string>(file, "tokenizer.ggml.tokens").size();
   if (*id >= static_cast<int64_t>(count)) {
-    throw DataError(fmt::format("{}: {} is {}; expected an id below {}", file.path().string(), key, *id, count));
+    throw DataError(
+        fmt::format("{}: {} is {}; expected an id below {}", file.path().string(), key, *id, count));
   }
   return static_cast<int32_t>(*id);
 }
@@ -208,9 +234,12 @@ void set_frame(const GgufFile& file, bool adds_bos, PipelineParts& parts) {
   parts.bos = special_id(file, "tokenizer.ggml.bos_token_id");
   parts.eos = special_id(file, "tokenizer.ggml.eos_token_id");
   parts.unk = special_id(file, "tokenizer.ggml.unknown_token_id");
-  const auto frame = [&](const char* key, bool fallback, const std::optional<int32_t>& id, std::vector<int32_t>& side) {
+  const auto frame = [&](const char* key, bool fallback, const std::optional<int32_t>& id,
+                         std::vector<int32_t>& side) {
     if (!file.maybe_boolean(key).value_or(fallback && id)) return;
-    if (!id) throw DataError(fmt::format("{}: {} is set, but the file names no such token", file.path().string(), key));
+    if (!id)
+      throw DataError(
+          fmt::format("{}: {} is set, but the file names no such token", file.path().string(), key));
     side.push_back(*id);
   };
   frame("tokenizer.ggml.add_bos_token", adds_bos, parts.bos, parts.frame.before);
@@ -226,28 +255,32 @@ std::string hash_metadata(const GgufFile& file) {
     bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
     bytes.append(text);
   };
-  const auto put_number = [&](auto number) { bytes.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  const auto put_number = [&](auto number) {
+    bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
+  };
   for (const auto& [key, value] : file.values()) {
     if (!key.starts_with(kPrefix)) continue;
     put(key);
     put(value.type);
-    std::visit([&](const auto& v) {
-      using Value = std::decay_t<decltype(v)>;
-      if constexpr (std::is_same_v<Value, std::string>) {
-        put(v);
-      } else if constexpr (std::is_arithmetic_v<Value>) {
-        put_number(v);
-      } else {
-        put_number(static_cast<uint64_t>(v.size()));
-        for (const auto& element : v) {
-          if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
-            put(element);
+    std::visit(
+        [&](const auto& v) {
+          using Value = std::decay_t<decltype(v)>;
+          if constexpr (std::is_same_v<Value, std::string>) {
+            put(v);
+          } else if constexpr (std::is_arithmetic_v<Value>) {
+            put_number(v);
           } else {
-            put_number(static_cast<typename Value::value_type>(element));
+            put_number(static_cast<uint64_t>(v.size()));
+            for (const auto& element : v) {
+              if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+                put(element);
+              } else {
+                put_number(static_cast<typename Value::value_type>(element));
+              }
+            }
           }
-        }
-      }
-    }, value.value);
+        },
+        value.value);
   }
   return sha256_hex(bytes);
 }
@@ -265,7 +298,8 @@ PipelineParts parse_gguf_tokenizer(const GgufFile& file) {
   } else if (kind == "llama") {
     adds_bos = build_sentencepiece(file, std::move(tokens), parts);
   } else {
-    throw DataError(fmt::format("{}: tokenizer.ggml.model \"{}\" is not supported. Supported: gpt2, llama", file.path().string(), kind));
+    throw DataError(fmt::format("{}: tokenizer.ggml.model \"{}\" is not supported. Supported: gpt2, llama",
+                                file.path().string(), kind));
   }
   set_frame(file, adds_bos, parts);
   parts.hash = hash_metadata(file);

@@ -27,7 +27,8 @@ std::vector<JsonNode> JsonNode::items() const {
   if (depth_ > kMaxDepth) throw DataError(fmt::format("{}: nested deeper than {} levels", where_, kMaxDepth));
   std::vector<JsonNode> nodes;
   nodes.reserve(json_->size());
-  for (size_t i = 0; i < json_->size(); ++i) nodes.emplace_back((*json_)[i], fmt::format("{}[{}]", where_, i), depth_ + 1);
+  for (size_t i = 0; i < json_->size(); ++i)
+    nodes.emplace_back((*json_)[i], fmt::format("{}[{}]", where_, i), depth_ + 1);
   return nodes;
 }
 
@@ -50,7 +51,9 @@ std::string JsonNode::text_or(const char* key, std::string_view fallback) const 
   return has(key) ? at(key).text() : std::string(fallback);
 }
 
-bool JsonNode::boolean_or(const char* key, bool fallback) const { return has(key) ? at(key).boolean() : fallback; }
+bool JsonNode::boolean_or(const char* key, bool fallback) const {
+  return has(key) ? at(key).boolean() : fallback;
+}
 
 void JsonNode::fail(std::string_view expected) const {
   std::string found = json_->is_structured() ? fmt::format("an {}", json_->type_name())

@@ -13,7 +13,8 @@ namespace qbench::tokenizers {
 class JsonNode {
  public:
   /// `json` must outlive the node.
-  JsonNode(const Json& json, std::string where, int depth = 0) : json_(&json), where_(std::move(where)), depth_(depth) {}
+  JsonNode(const Json& json, std::string where, int depth = 0)
+      : json_(&json), where_(std::move(where)), depth_(depth) {}
 
   const Json& json() const { return *json_; }
   const std::string& where() const { return where_; }
@@ -21,8 +22,8 @@ class JsonNode {
 
   /// Is there such a key with a value that is not null?
   bool has(const char* key) const;
-  JsonNode at(const char* key) const;  ///< @throws DataError if the key is absent or this is no object
-  std::vector<JsonNode> items() const; ///< elements of an array; @throws DataError if it is none
+  JsonNode at(const char* key) const;   ///< @throws DataError if the key is absent or this is no object
+  std::vector<JsonNode> items() const;  ///< elements of an array; @throws DataError if it is none
 
   std::string text() const;
   int64_t integer() const;
@@ -36,7 +37,8 @@ class JsonNode {
  private:
   const Json* json_;
   std::string where_;
-  int depth_;  ///< components that contain components are read recursively: a limit keeps hostile files off the stack
+  int depth_;  ///< components that contain components are read recursively: a limit keeps hostile files off
+               ///< the stack
 };
 
 /// Parses a file's text. @throws DataError with the byte offset of the fault.

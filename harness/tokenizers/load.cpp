@@ -32,7 +32,8 @@ std::unique_ptr<Tokenizer> load_folder(const std::filesystem::path& folder) {
   if (const auto path = folder / "tokenizer.model"; std::filesystem::exists(path)) {
     return load_sentencepiece(path, settings, hash_files(folder, "tokenizer.model"));
   }
-  throw DataError(fmt::format("{}: no tokenizer; expected tokenizer.json or tokenizer.model in the model's folder", folder.string()));
+  throw DataError(fmt::format(
+      "{}: no tokenizer; expected tokenizer.json or tokenizer.model in the model's folder", folder.string()));
 }
 
 }  // namespace

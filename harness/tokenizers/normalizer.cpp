@@ -39,7 +39,8 @@ class StripAccents final : public Normalizer {
 
 class Replace final : public Normalizer {
  public:
-  Replace(Pattern pattern, std::string content) : pattern_(std::move(pattern)), content_(std::move(content)) {}
+  Replace(Pattern pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
   std::string apply(std::string_view text) const override { return pattern_.replace_all(text, content_); }
 
  private:
@@ -126,7 +127,8 @@ std::unique_ptr<Normalizer> parse_normalizer(const JsonNode& node) {
   if (type == "NFKD") return std::make_unique<FormNormalizer>(NormalForm::kNfkd);
   if (type == "Lowercase") return std::make_unique<Lowercase>();
   if (type == "StripAccents") return std::make_unique<StripAccents>();
-  if (type == "Replace") return std::make_unique<Replace>(parse_pattern(node.at("pattern")), node.at("content").text());
+  if (type == "Replace")
+    return std::make_unique<Replace>(parse_pattern(node.at("pattern")), node.at("content").text());
   if (type == "Prepend") return std::make_unique<Prepend>(node.at("prepend").text());
   if (type == "Strip") {
     return std::make_unique<Strip>(node.boolean_or("strip_left", true), node.boolean_or("strip_right", true));
@@ -135,8 +137,8 @@ std::unique_ptr<Normalizer> parse_normalizer(const JsonNode& node) {
   if (type == "Precompiled") return precompiled_normalizer(node.at("precompiled_charsmap"));
   if (type == "Sequence") return parse_sequence(node);
   refuse_component(node, "normalizer", type,
-                   {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Prepend", "Strip", "BertNormalizer",
-                    "Precompiled", "Sequence"});
+                   {"NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Replace", "Prepend", "Strip",
+                    "BertNormalizer", "Precompiled", "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

@@ -12,13 +12,16 @@
 namespace qbench::tokenizers {
 
 void check_text(std::string_view text) {
-  constexpr size_t kMostBytes = size_t{1} << 29;  // symbol indices and ICU lengths are 32 bits, and stages may lengthen a text
+  constexpr size_t kMostBytes =
+      size_t{1} << 29;  // symbol indices and ICU lengths are 32 bits, and stages may lengthen a text
   if (text.size() > kMostBytes) {
-    throw DataError(fmt::format("text of {} bytes: expected at most {}; encode it in parts", text.size(), kMostBytes));
+    throw DataError(
+        fmt::format("text of {} bytes: expected at most {}; encode it in parts", text.size(), kMostBytes));
   }
   if (const size_t at = find_invalid_utf8(text); at != std::string_view::npos) {
-    throw DataError(fmt::format("text to encode: byte {} (0x{:02X}) is not valid UTF-8; convert the text to UTF-8", at,
-                                static_cast<unsigned>(static_cast<unsigned char>(text[at]))));
+    throw DataError(
+        fmt::format("text to encode: byte {} (0x{:02X}) is not valid UTF-8; convert the text to UTF-8", at,
+                    static_cast<unsigned>(static_cast<unsigned char>(text[at]))));
   }
 }
 
@@ -57,7 +60,8 @@ PipelineTokenizer::PipelineTokenizer(PipelineParts parts)
   for (size_t i = 0; i < added_.tokens().size(); ++i) {
     const AddedToken& token = added_.tokens()[i];
     vocab_size_ = std::max<int64_t>(vocab_size_, token.id + 1);
-    if (static_cast<size_t>(token.id) >= added_index_.size()) added_index_.resize(static_cast<size_t>(token.id) + 1, -1);
+    if (static_cast<size_t>(token.id) >= added_index_.size())
+      added_index_.resize(static_cast<size_t>(token.id) + 1, -1);
     added_index_[static_cast<size_t>(token.id)] = static_cast<int32_t>(i);
     if (token.special) special_ids_.push_back(token.id);
   }
@@ -76,7 +80,8 @@ std::vector<int32_t> PipelineTokenizer::encode(std::string_view text, EncodeOpti
     if (section.id != Vocabulary::kNone) {
       ids.push_back(section.id);
     } else {
-      encode_section(text.substr(section.begin, section.end - section.begin), section.begin == 0, options.parse_special, *work, ids);
+      encode_section(text.substr(section.begin, section.end - section.begin), section.begin == 0,
+                     options.parse_special, *work, ids);
     }
   }
   if (options.add_special) ids.insert(ids.end(), parts_.frame.after.begin(), parts_.frame.after.end());
@@ -96,12 +101,14 @@ void PipelineTokenizer::encode_section(std::string_view text, bool at_start, boo
     if (section.id != Vocabulary::kNone) {
       out.push_back(section.id);
     } else {
-      encode_plain(text.substr(section.begin, section.end - section.begin), at_start && section.begin == 0, work, out);
+      encode_plain(text.substr(section.begin, section.end - section.begin), at_start && section.begin == 0,
+                   work, out);
     }
   }
 }
 
-void PipelineTokenizer::encode_plain(std::string_view text, bool at_start, Workspace& work, std::vector<int32_t>& out) const {
+void PipelineTokenizer::encode_plain(std::string_view text, bool at_start, Workspace& work,
+                                     std::vector<int32_t>& out) const {
   if (!parts_.pre_tokenizer) return parts_.model->tokenize(text, work, out);
   Pieces pieces;
   pieces.text = text;
@@ -112,14 +119,16 @@ void PipelineTokenizer::encode_plain(std::string_view text, bool at_start, Works
 }
 
 const std::string* PipelineTokenizer::added_text(int32_t id) const {
-  if (id < 0 || static_cast<size_t>(id) >= added_index_.size() || added_index_[static_cast<size_t>(id)] < 0) return nullptr;
+  if (id < 0 || static_cast<size_t>(id) >= added_index_.size() || added_index_[static_cast<size_t>(id)] < 0)
+    return nullptr;
   return &added_.tokens()[static_cast<size_t>(added_index_[static_cast<size_t>(id)])].content;
 }
 
 std::string PipelineTokenizer::piece(int32_t id) const {
   if (const std::string* text = added_text(id)) return *text;
   if (parts_.model->vocabulary().has(id)) return std::string(parts_.model->vocabulary().text(id));
-  throw DataError(fmt::format("token id {}: not in the vocabulary; expected an id below {}", id, vocab_size_));
+  throw DataError(
+      fmt::format("token id {}: not in the vocabulary; expected an id below {}", id, vocab_size_));
 }
 
 std::string PipelineTokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {

@@ -1,4 +1,5 @@
-// The tokenizer as Hugging Face composes it: added tokens -> normalizer -> pre-tokenizer -> model -> frame, and back.
+// The tokenizer as Hugging Face composes it: added tokens -> normalizer -> pre-tokenizer -> model -> frame,
+// and back.
 #pragma once
 
 #include <memory>
@@ -44,7 +45,8 @@ class PipelineTokenizer final : public Tokenizer {
 
  private:
   class Lease;
-  void encode_section(std::string_view text, bool at_start, bool special, Workspace& work, std::vector<int32_t>& out) const;
+  void encode_section(std::string_view text, bool at_start, bool special, Workspace& work,
+                      std::vector<int32_t>& out) const;
   void encode_plain(std::string_view text, bool at_start, Workspace& work, std::vector<int32_t>& out) const;
   const std::string* added_text(int32_t id) const;
 
@@ -56,7 +58,8 @@ class PipelineTokenizer final : public Tokenizer {
   mutable std::vector<std::unique_ptr<Workspace>> idle_;  ///< one per encode() at a time; they remember words
 };
 
-/// @throws DataError naming the byte offset if `text` is not valid UTF-8, or if it is too long to be one text.
+/// @throws DataError naming the byte offset if `text` is not valid UTF-8, or if it is too long to be one
+/// text.
 void check_text(std::string_view text);
 
 }  // namespace qbench::tokenizers

@@ -25,7 +25,8 @@ SpecialFrame parse_template(const JsonNode& node) {
     }
     const std::string name = item.at("SpecialToken").at("id").text();
     std::vector<int32_t>& side = text_seen ? frame.after : frame.before;
-    for (const JsonNode& id : node.at("special_tokens").at(name.c_str()).at("ids").items()) side.push_back(token_id(id));
+    for (const JsonNode& id : node.at("special_tokens").at(name.c_str()).at("ids").items())
+      side.push_back(token_id(id));
   }
   if (!text_seen) node.at("single").fail("a template with the text in it");
   return frame;

@@ -12,7 +12,8 @@ struct SpecialFrame {
   std::vector<int32_t> before, after;
 };
 
-/// The frame of a single text. @throws DataError for an unknown type, bad fields, or a template without exactly one text.
+/// The frame of a single text. @throws DataError for an unknown type, bad fields, or a template without
+/// exactly one text.
 SpecialFrame parse_post_processor(const JsonNode& node);
 
 }  // namespace qbench::tokenizers

@@ -19,7 +19,9 @@ void push_nonempty(std::vector<Range>& out, Range range) {
 /// Collects the stretches of one piece while its matches come in.
 class StretchBuilder {
  public:
-  StretchBuilder(std::vector<Stretch>& out, Range piece) : out_(out), piece_(piece), at_(piece.begin) { out_.clear(); }
+  StretchBuilder(std::vector<Stretch>& out, Range piece) : out_(out), piece_(piece), at_(piece.begin) {
+    out_.clear();
+  }
   void match(size_t begin, size_t end) {
     if (begin > at_) out_.push_back({{at_, begin}, false});
     out_.push_back({{begin, end}, true});
@@ -53,7 +55,8 @@ void split_at_class(Pieces& pieces, CharBits classes, SplitBehavior behavior) {
 
 class ByteLevel final : public PreTokenizer {
  public:
-  ByteLevel(bool add_prefix_space, bool use_regex) : add_prefix_space_(add_prefix_space), use_regex_(use_regex) {}
+  ByteLevel(bool add_prefix_space, bool use_regex)
+      : add_prefix_space_(add_prefix_space), use_regex_(use_regex) {}
 
   void apply(Pieces& pieces) const override {
     if (add_prefix_space_) prefix_spaces(pieces);
@@ -88,7 +91,8 @@ class ByteLevel final : public PreTokenizer {
     std::vector<Range> ranges;
     for (size_t i = 0; i < pieces.ranges.size(); ++i) {
       const size_t begin = text.size();
-      for (const char byte : pieces.piece(i)) append_utf8(text, byte_alphabet()[static_cast<unsigned char>(byte)]);
+      for (const char byte : pieces.piece(i))
+        append_utf8(text, byte_alphabet()[static_cast<unsigned char>(byte)]);
       ranges.push_back({begin, text.size()});
     }
     pieces.ranges = std::move(ranges);
@@ -117,7 +121,9 @@ class Split final : public PreTokenizer {
         continue;
       }
       StretchBuilder builder(stretches, piece);
-      pattern_.for_each(pieces.piece(i), [&](Range match) { builder.match(piece.begin + match.begin, piece.begin + match.end); });
+      pattern_.for_each(pieces.piece(i), [&](Range match) {
+        builder.match(piece.begin + match.begin, piece.begin + match.end);
+      });
       builder.finish();
       if (invert_) {
         for (Stretch& stretch : stretches) stretch.match = !stretch.match;
@@ -223,7 +229,8 @@ class Metaspace final : public PreTokenizer {
 
 class PreTokenizerSequence final : public PreTokenizer {
  public:
-  explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
+  explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> parts)
+      : parts_(std::move(parts)) {}
   void apply(Pieces& pieces) const override {
     for (const auto& part : parts_) part->apply(pieces);
   }
@@ -252,7 +259,8 @@ SplitBehavior parse_behavior(const JsonNode& node) {
 
 std::unique_ptr<PreTokenizer> parse_metaspace(const JsonNode& node) {
   const std::string replacement = node.text_or("replacement", kMarker);
-  if (replacement.empty() || replacement.size() != utf8_length(replacement[0])) node.at("replacement").fail("one character");
+  if (replacement.empty() || replacement.size() != utf8_length(replacement[0]))
+    node.at("replacement").fail("one character");
   // Files before prepend_scheme existed say add_prefix_space.
   const std::string old_scheme = node.boolean_or("add_prefix_space", true) ? "always" : "never";
   const std::string scheme = node.text_or("prepend_scheme", old_scheme);
@@ -282,10 +290,14 @@ void join_stretches(const std::vector<Stretch>& stretches, SplitBehavior behavio
     const bool before = stretches[i - 1].match;
     const bool here = stretches[i].match;
     switch (behavior) {
-      case SplitBehavior::kContiguous: return before == here;
-      case SplitBehavior::kMergedWithPrevious: return here && !before;
-      case SplitBehavior::kMergedWithNext: return before && !here;
-      default: return false;
+      case SplitBehavior::kContiguous:
+        return before == here;
+      case SplitBehavior::kMergedWithPrevious:
+        return here && !before;
+      case SplitBehavior::kMergedWithNext:
+        return before && !here;
+      default:
+        return false;
     }
   };
   for (size_t i = 0; i < stretches.size(); ++i) {
@@ -303,7 +315,8 @@ void join_stretches(const std::vector<Stretch>& stretches, SplitBehavior behavio
 std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   const std::string type = node.at("type").text();
   if (type == "ByteLevel") {
-    return std::make_unique<ByteLevel>(node.boolean_or("add_prefix_space", true), node.boolean_or("use_regex", true));
+    return std::make_unique<ByteLevel>(node.boolean_or("add_prefix_space", true),
+                                       node.boolean_or("use_regex", true));
   }
   if (type == "Split") {
     return std::make_unique<Split>(parse_pattern(node.at("pattern")), parse_behavior(node.at("behavior")),
@@ -311,10 +324,12 @@ std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   }
   if (type == "Digits") {
     const bool individual = node.boolean_or("individual_digits", false);
-    return std::make_unique<ClassSplit>(kDigit, individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
+    return std::make_unique<ClassSplit>(kDigit,
+                                        individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
   }
   if (type == "Punctuation") {
-    const SplitBehavior behavior = node.has("behavior") ? parse_behavior(node.at("behavior")) : SplitBehavior::kIsolated;
+    const SplitBehavior behavior =
+        node.has("behavior") ? parse_behavior(node.at("behavior")) : SplitBehavior::kIsolated;
     return std::make_unique<ClassSplit>(kPunctuation, behavior);
   }
   if (type == "Metaspace") return parse_metaspace(node);
@@ -323,8 +338,8 @@ std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   if (type == "BertPreTokenizer") return bert_pre_tokenizer();
   if (type == "Sequence") return parse_sequence(node);
   refuse_component(node, "pre-tokenizer", type,
-                   {"ByteLevel", "Split", "Digits", "Punctuation", "Metaspace", "Whitespace", "WhitespaceSplit",
-                    "BertPreTokenizer", "Sequence"});
+                   {"ByteLevel", "Split", "Digits", "Punctuation", "Metaspace", "Whitespace",
+                    "WhitespaceSplit", "BertPreTokenizer", "Sequence"});
 }
 
 }  // namespace qbench::tokenizers

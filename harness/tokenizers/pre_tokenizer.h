@@ -18,7 +18,9 @@ struct Pieces {
   std::vector<Range> ranges;
   bool at_start = true;  ///< `text` is the start of what the user gave (no added token before it)
 
-  std::string_view piece(size_t i) const { return text.substr(ranges[i].begin, ranges[i].end - ranges[i].begin); }
+  std::string_view piece(size_t i) const {
+    return text.substr(ranges[i].begin, ranges[i].end - ranges[i].begin);
+  }
   /// Makes `rewritten` the text; the caller sets the ranges.
   void rewrite(std::string rewritten) {
     storage_ = std::make_unique<std::string>(std::move(rewritten));
@@ -33,7 +35,8 @@ class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
   virtual void apply(Pieces& pieces) const = 0;
-  /// A ByteLevel at the end is asked to leave out its byte alphabet: the model then works on the bytes themselves.
+  /// A ByteLevel at the end is asked to leave out its byte alphabet: the model then works on the bytes
+  /// themselves.
   /// @return whether pieces are raw bytes from now on.
   virtual bool leave_raw_bytes() { return false; }
 };

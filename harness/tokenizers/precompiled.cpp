@@ -45,7 +45,8 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
-/// Darts' double array: a unit holds the label it is entered by, the place of its children, and whether it has a value.
+/// Darts' double array: a unit holds the label it is entered by, the place of its children, and whether it
+/// has a value.
 class DoubleArray {
  public:
   explicit DoubleArray(std::vector<uint32_t> units) : units_(std::move(units)) {}
@@ -62,7 +63,8 @@ class DoubleArray {
       const uint32_t unit = units_[node];
       if ((unit & (0x80000000U | 0xFFU)) != label) return std::nullopt;
       node ^= offset(unit);
-      if (unit >> 8 & 1U) return node < units_.size() ? std::optional(units_[node] & 0x7FFFFFFFU) : std::nullopt;
+      if (unit >> 8 & 1U)
+        return node < units_.size() ? std::optional(units_[node] & 0x7FFFFFFFU) : std::nullopt;
     }
     return std::nullopt;
   }

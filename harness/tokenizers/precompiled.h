@@ -1,5 +1,6 @@
-// SentencePiece's compiled normalization table ("precompiled_charsmap") as the Hugging Face library applies it: by grapheme
-// cluster, a short cluster being replaced as a whole as soon as a prefix of it is in the table.
+// SentencePiece's compiled normalization table ("precompiled_charsmap") as the Hugging Face library applies
+// it: by grapheme cluster, a short cluster being replaced as a whole as soon as a prefix of it is in the
+// table.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,8 @@
 
 namespace qbench::tokenizers {
 
-/// @param base64  the table: byte length of a double-array trie (u32 LE), the trie's units (u32 LE), NUL-terminated texts.
+/// @param base64  the table: byte length of a double-array trie (u32 LE), the trie's units (u32 LE),
+/// NUL-terminated texts.
 /// @throws DataError if it is none.
 std::unique_ptr<Normalizer> precompiled_normalizer(const JsonNode& base64);
 

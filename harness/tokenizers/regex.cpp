@@ -13,14 +13,18 @@ namespace {
 
 // White_Space; PCRE2's own \s also takes U+180E, which has not been a space since Unicode 6.3.
 constexpr std::string_view kSpaceSet = "\\t-\\r\\x{85}\\p{Z}";
-// Letters, marks, decimal digits, connectors, what else is Alphabetic, and Oniguruma's own: superscripts and fractions of Latin 1.
+// Letters, marks, decimal digits, connectors, what else is Alphabetic, and Oniguruma's own: superscripts and
+// fractions of Latin 1.
 constexpr std::string_view kWordExtras =
-    "\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
+    "\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}\\x{B2}"
+    "\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 constexpr std::string_view kHexSet = "0-9a-fA-F";
 
 std::string category_set(const std::string& name) { return "\\p{" + name + "}" + newer_than_pcre2(name); }
 
-std::string word_set() { return category_set("L") + category_set("M") + category_set("Nd") + std::string(kWordExtras); }
+std::string word_set() {
+  return category_set("L") + category_set("M") + category_set("Nd") + std::string(kWordExtras);
+}
 
 /// Rewrites a pattern for PCRE2. The grammar is only followed as far as the differences go.
 class Translator {
@@ -46,7 +50,8 @@ class Translator {
 
  private:
   [[noreturn]] void refuse(std::string_view what) const {
-    throw DataError(fmt::format("{}: {} at column {} of the pattern {}; this tokenizer cannot be used", where_, what, pos_ + 1, in_));
+    throw DataError(fmt::format("{}: {} at column {} of the pattern {}; this tokenizer cannot be used",
+                                where_, what, pos_ + 1, in_));
   }
   bool peek(char c) const { return pos_ < in_.size() && in_[pos_] == c; }
 
@@ -67,19 +72,33 @@ class Translator {
     const char letter = in_[pos_ + 1];
     pos_ += 2;
     switch (letter) {
-      case 's': return set(kSpaceSet, false, inside);
-      case 'S': return set(kSpaceSet, true, inside);
-      case 'w': return set(word_set(), false, inside);
-      case 'W': return set(word_set(), true, inside);
-      case 'd': return set(category_set("Nd"), false, inside);
-      case 'D': return set(category_set("Nd"), true, inside);
-      case 'b': return inside ? void(out_ += "\\b") : boundary(false);
-      case 'B': return boundary(true);
-      case 'p': return property(false, inside);
-      case 'P': return property(true, inside);
-      case 'h': return set(kHexSet, false, inside);
-      case 'H': return set(kHexSet, true, inside);
-      default: out_ += '\\'; out_ += letter;
+      case 's':
+        return set(kSpaceSet, false, inside);
+      case 'S':
+        return set(kSpaceSet, true, inside);
+      case 'w':
+        return set(word_set(), false, inside);
+      case 'W':
+        return set(word_set(), true, inside);
+      case 'd':
+        return set(category_set("Nd"), false, inside);
+      case 'D':
+        return set(category_set("Nd"), true, inside);
+      case 'b':
+        return inside ? void(out_ += "\\b") : boundary(false);
+      case 'B':
+        return boundary(true);
+      case 'p':
+        return property(false, inside);
+      case 'P':
+        return property(true, inside);
+      case 'h':
+        return set(kHexSet, false, inside);
+      case 'H':
+        return set(kHexSet, true, inside);
+      default:
+        out_ += '\\';
+        out_ += letter;
     }
   }
 
@@ -109,7 +128,8 @@ class Translator {
       name.erase(0, 1);
     }
     if (negated && inside) {
-      out_ += "\\P{" + name + "}";  // PCRE2's own idea of it: characters newer than its tables stay on this side
+      out_ +=
+          "\\P{" + name + "}";  // PCRE2's own idea of it: characters newer than its tables stay on this side
     } else {
       set(category_set(name), negated, inside);
     }
@@ -178,17 +198,20 @@ struct Regex::Code {
   ~Code() { pcre2_code_free(compiled); }
 };
 
-Regex::Regex(std::string_view pattern, const std::string& where) : where_(where), code_(std::make_unique<Code>()) {
+Regex::Regex(std::string_view pattern, const std::string& where)
+    : where_(where), code_(std::make_unique<Code>()) {
   translated_ = Translator(pattern, where).run();
   int error = 0;
   PCRE2_SIZE offset = 0;
   code_->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated_.data()), translated_.size(),
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
+                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
+                                  &offset, nullptr);
   if (code_->compiled == nullptr) {
-    throw DataError(fmt::format("{}: pattern {} (read as {}): {} at offset {}; expected a regular expression", where, pattern,
-                                translated_, message_of(error), offset));
+    throw DataError(fmt::format("{}: pattern {} (read as {}): {} at offset {}; expected a regular expression",
+                                where, pattern, translated_, message_of(error), offset));
   }
-  pcre2_jit_compile(code_->compiled, PCRE2_JIT_COMPLETE);  // without JIT support pcre2_match interprets: same matches
+  pcre2_jit_compile(code_->compiled,
+                    PCRE2_JIT_COMPLETE);  // without JIT support pcre2_match interprets: same matches
 }
 
 Regex::~Regex() = default;
@@ -199,14 +222,16 @@ std::optional<Range> Regex::find(std::string_view text, size_t from) const {
                                 PCRE2_NO_UTF_CHECK, resources.data, resources.context);
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
-    throw DataError(fmt::format("{}: pattern {} failed at byte {} of a text of {} bytes: {}", where_, translated_, from,
-                                text.size(), message_of(found)));
+    throw DataError(fmt::format("{}: pattern {} failed at byte {} of a text of {} bytes: {}", where_,
+                                translated_, from, text.size(), message_of(found)));
   }
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(resources.data);
   return Range{bounds[0], bounds[1]};
 }
 
-size_t Regex::after(std::string_view text, size_t pos) { return pos < text.size() ? pos + utf8_length(text[pos]) : pos + 1; }
+size_t Regex::after(std::string_view text, size_t pos) {
+  return pos < text.size() ? pos + utf8_length(text[pos]) : pos + 1;
+}
 
 Pattern Pattern::regex(std::string_view pattern, const std::string& where) {
   Pattern result;

@@ -1,5 +1,6 @@
-// Patterns of tokenizer files. They are written for Oniguruma (Ruby syntax); PCRE2 runs them after a translation of what
-// the two read differently: \s, \w, \b, \h, character classes inside character classes, "^" and "$", newer characters.
+// Patterns of tokenizer files. They are written for Oniguruma (Ruby syntax); PCRE2 runs them after a
+// translation of what the two read differently: \s, \w, \b, \h, character classes inside character classes,
+// "^" and "$", newer characters.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ struct Range {
 
 class Regex {
  public:
-  /// @param where  place in the file, for messages. @throws DataError if the pattern cannot be read or is not supported.
+  /// @param where  place in the file, for messages. @throws DataError if the pattern cannot be read or is not
+  /// supported.
   Regex(std::string_view pattern, const std::string& where);
   ~Regex();
   Regex(const Regex&) = delete;
@@ -26,7 +28,8 @@ class Regex {
   /// @throws DataError if the pattern runs into the engine's limits on this text.
   std::optional<Range> find(std::string_view text, size_t from) const;
 
-  /// Calls visit(range) for the non-overlapping matches from left to right; an empty match right behind the last match does not count.
+  /// Calls visit(range) for the non-overlapping matches from left to right; an empty match right behind the
+  /// last match does not count.
   template <class Visit>
   void for_each(std::string_view text, const Visit& visit) const {
     size_t from = 0;
@@ -67,7 +70,8 @@ class Pattern {
     if (text.empty()) return;  // not even a pattern that matches nothing matches here, as in the reference
     if (regex_) return regex_->for_each(text, visit);
     if (literal_.empty()) return;
-    for (size_t at = text.find(literal_); at != std::string_view::npos; at = text.find(literal_, at + literal_.size())) {
+    for (size_t at = text.find(literal_); at != std::string_view::npos;
+         at = text.find(literal_, at + literal_.size())) {
       visit(Range{at, at + literal_.size()});
     }
   }

@@ -4,11 +4,13 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "harness/core/errors.h"
 #include "harness/core/files.h"
 #include "harness/tokenizers/added_tokens.h"
+#include "harness/tokenizers/unicode.h"
 
 namespace qbench::tokenizers {
 namespace {
@@ -23,7 +25,8 @@ void check(const sentencepiece::util::Status& status, const std::string& doing) 
 
 class SentencePieceTokenizer final : public Tokenizer {
  public:
-  SentencePieceTokenizer(const std::filesystem::path& path, const TokenizerSettings& settings, std::string hash) {
+  SentencePieceTokenizer(const std::filesystem::path& path, const TokenizerSettings& settings,
+                         std::string hash) {
     const std::string content = read_text_file(path);
     check(processor_.LoadFromSerializedProto(view(content)),
           fmt::format("{}: not a SentencePiece model; fetch it again", path.string()));
@@ -85,7 +88,8 @@ class SentencePieceTokenizer final : public Tokenizer {
  private:
   void check_id(int32_t id) const {
     if (id >= 0 && id < pieces_) return;
-    throw DataError(fmt::format("token id {}: not in the vocabulary; expected an id below {}", id, vocab_size_));
+    throw DataError(
+        fmt::format("token id {}: not in the vocabulary; expected an id below {}", id, vocab_size_));
   }
 
   const std::string* added_text(int32_t id) const {
@@ -97,10 +101,26 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   void flush(std::vector<int>& run, std::string& text) const {
     if (run.empty()) return;
+    spoil_broken_bytes(run);
     std::string part;
     check(processor_.Decode(run, &part), "decoding token ids");
     text += part;
     run.clear();
+  }
+
+  /// The transformers wrappers turn every byte of a run that is not UTF-8 as a whole into U+FFFD; the library
+  /// alone would keep the valid parts. 0xFF is never valid, so a run of it decodes to that.
+  void spoil_broken_bytes(std::vector<int>& ids) const {
+    for (size_t begin = 0, end = 0; begin < ids.size(); begin = std::max(end, begin + 1)) {
+      std::string bytes;
+      for (end = begin; end < ids.size() && processor_.IsByte(ids[end]); ++end) {
+        bytes += static_cast<char>(std::stoi(processor_.IdToPiece(ids[end]).substr(3, 2), nullptr, 16));
+      }
+      if (find_invalid_utf8(bytes) != std::string_view::npos) {
+        std::fill(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                  ids.begin() + static_cast<std::ptrdiff_t>(end), processor_.PieceToId("<0xFF>"));
+      }
+    }
   }
 
   void encode_plain(std::string_view text, std::vector<int32_t>& ids) const {
@@ -130,13 +150,16 @@ class SentencePieceTokenizer final : public Tokenizer {
   void collect_tokens(const std::string& path, const TokenizerSettings& settings) {
     std::vector<AddedToken> tokens;
     const auto add = [&](AddedToken token) {
-      const auto same = [&](const AddedToken& known) { return known.content == token.content || known.id == token.id; };
+      const auto same = [&](const AddedToken& known) {
+        return known.content == token.content || known.id == token.id;
+      };
       if (std::none_of(tokens.begin(), tokens.end(), same)) tokens.push_back(std::move(token));
     };
     for (const AddedToken& token : settings.added) {
       if (token.id < pieces_ && processor_.IdToPiece(token.id) != token.content) {
-        throw DataError(fmt::format("{}: tokenizer_config.json gives id {} to \"{}\"; the model has \"{}\" there", path, token.id,
-                                    token.content, processor_.IdToPiece(token.id)));
+        throw DataError(
+            fmt::format("{}: tokenizer_config.json gives id {} to \"{}\"; the model has \"{}\" there", path,
+                        token.id, token.content, processor_.IdToPiece(token.id)));
       }
       AddedToken plain = token;
       plain.normalized = false;
@@ -151,7 +174,8 @@ class SentencePieceTokenizer final : public Tokenizer {
       if (token.special) special_ids_.push_back(token.id);
     }
     for (int id = 0; id < pieces_; ++id) {
-      if (processor_.IsControl(id) && std::find(special_ids_.begin(), special_ids_.end(), id) == special_ids_.end()) {
+      if (processor_.IsControl(id) &&
+          std::find(special_ids_.begin(), special_ids_.end(), id) == special_ids_.end()) {
         special_ids_.push_back(id);
       }
     }
@@ -160,20 +184,26 @@ class SentencePieceTokenizer final : public Tokenizer {
   }
 
   void set_frame(const std::string& path, const TokenizerSettings& settings) {
-    const auto resolve = [&](const char* key, const std::optional<std::string>& text, int own) -> std::optional<int32_t> {
+    const auto resolve = [&](const char* key, const std::optional<std::string>& text,
+                             int own) -> std::optional<int32_t> {
       if (!text) return own >= 0 ? std::optional<int32_t>(own) : std::nullopt;
       const auto id = id_of(*text);
-      if (!id) throw DataError(fmt::format("{}: {} \"{}\" of tokenizer_config.json is not a piece of the model", path, key, *text));
+      if (!id)
+        throw DataError(fmt::format("{}: {} \"{}\" of tokenizer_config.json is not a piece of the model",
+                                    path, key, *text));
       return id;
     };
     bos_ = resolve("bos_token", settings.bos, processor_.bos_id());
     eos_ = resolve("eos_token", settings.eos, processor_.eos_id());
     unk_ = resolve("unk_token", settings.unk, processor_.unk_id());
-    const bool t5 = settings.tokenizer_class.starts_with("T5");  // the one class here that ends texts instead of beginning them
+    const bool t5 = settings.tokenizer_class.starts_with(
+        "T5");  // the one class here that ends texts instead of beginning them
     adds_bos_ = settings.add_bos.value_or(!t5 && bos_.has_value());
     adds_eos_ = settings.add_eos.value_or(t5);
-    if (adds_bos_ && !bos_) throw DataError(fmt::format("{}: add_bos_token is set, but there is no bos token", path));
-    if (adds_eos_ && !eos_) throw DataError(fmt::format("{}: add_eos_token is set, but there is no eos token", path));
+    if (adds_bos_ && !bos_)
+      throw DataError(fmt::format("{}: add_bos_token is set, but there is no bos token", path));
+    if (adds_eos_ && !eos_)
+      throw DataError(fmt::format("{}: add_eos_token is set, but there is no eos token", path));
   }
 
   sentencepiece::SentencePieceProcessor processor_;
@@ -185,8 +215,8 @@ class SentencePieceTokenizer final : public Tokenizer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& model, const TokenizerSettings& settings,
-                                              const std::string& hash) {
+std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& model,
+                                              const TokenizerSettings& settings, const std::string& hash) {
   return std::make_unique<SentencePieceTokenizer>(model, settings, hash);
 }
 

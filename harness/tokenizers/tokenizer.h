@@ -14,8 +14,9 @@
 namespace qbench::tokenizers {
 
 struct EncodeOptions {
-  bool add_special = true;    ///< add BOS/EOS as the tokenizer's own default says
-  bool parse_special = true;  ///< special-token text ("<s>") becomes its id; false: it is plain text (llama.cpp)
+  bool add_special = true;  ///< add BOS/EOS as the tokenizer's own default says
+  bool parse_special =
+      true;  ///< special-token text ("<s>") becomes its id; false: it is plain text (llama.cpp)
 };
 
 class Tokenizer {
@@ -44,7 +45,8 @@ class Tokenizer {
   std::string hash_;
 };
 
-/// The tokenizer that belongs to the model. @throws DataError (missing file, unsupported component with its name, ...).
+/// The tokenizer that belongs to the model. @throws DataError (missing file, unsupported component with its
+/// name, ...).
 std::unique_ptr<Tokenizer> load_tokenizer(const models::ModelSource& source);
 
 }  // namespace qbench::tokenizers

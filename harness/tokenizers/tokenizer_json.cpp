@@ -26,12 +26,13 @@ Vocabulary parse_vocabulary(const JsonNode& node) {
   Vocabulary vocabulary;
   vocabulary.reserve(node.json().size(), node.json().size() * 8);
   for (const auto& [text, value] : node.json().items()) {
-    const int32_t id = value.is_number_integer() && value.get<int64_t>() >= 0 && value.get<int64_t>() <= kMaxTokenId
-                           ? value.get<int32_t>()
-                           : checked_id(JsonNode(value, fmt::format("{}[\"{}\"]", node.where(), text)));
+    const int32_t id =
+        value.is_number_integer() && value.get<int64_t>() >= 0 && value.get<int64_t>() <= kMaxTokenId
+            ? value.get<int32_t>()
+            : checked_id(JsonNode(value, fmt::format("{}[\"{}\"]", node.where(), text)));
     if (!vocabulary.add(text, id)) {
-      throw DataError(fmt::format("{}: tokens \"{}\" and \"{}\" both have id {}; expected one token per id", node.where(),
-                                  vocabulary.text(id), text, id));
+      throw DataError(fmt::format("{}: tokens \"{}\" and \"{}\" both have id {}; expected one token per id",
+                                  node.where(), vocabulary.text(id), text, id));
     }
   }
   return vocabulary;
@@ -64,12 +65,15 @@ MergeTable parse_merges(const JsonNode& node, const Vocabulary& vocabulary, cons
     const int32_t left_id = vocabulary.find(left);
     const int32_t right_id = vocabulary.find(right);
     whole = left;
-    whole += right.starts_with(prefix) ? std::string_view(right).substr(prefix.size()) : std::string_view(right);
+    whole +=
+        right.starts_with(prefix) ? std::string_view(right).substr(prefix.size()) : std::string_view(right);
     const int32_t id = vocabulary.find(whole);
-    for (const auto& [part, found] : {std::pair<std::string_view, int32_t>{left, left_id}, {right, right_id}, {whole, id}}) {
+    for (const auto& [part, found] :
+         {std::pair<std::string_view, int32_t>{left, left_id}, {right, right_id}, {whole, id}}) {
       if (found == Vocabulary::kNone) {
-        throw DataError(fmt::format("{}: merge of \"{}\" and \"{}\" names \"{}\", which is not in the vocabulary",
-                                    place().where(), left, right, part));
+        throw DataError(
+            fmt::format("{}: merge of \"{}\" and \"{}\" names \"{}\", which is not in the vocabulary",
+                        place().where(), left, right, part));
       }
     }
     merges.add(left_id, right_id, {rank++, id});
@@ -84,7 +88,8 @@ bool can_work_on_bytes(const BpeOptions& options) {
 }
 
 std::unique_ptr<SubwordModel> parse_bpe(const JsonNode& node, PreTokenizer* pre_tokenizer, bool& raw_bytes) {
-  if (node.has("dropout") && node.at("dropout").json() != 0) node.at("dropout").fail("no dropout: encoding must not be random");
+  if (node.has("dropout") && node.at("dropout").json() != 0)
+    node.at("dropout").fail("no dropout: encoding must not be random");
   Vocabulary vocabulary = parse_vocabulary(node.at("vocab"));
   BpeOptions options;
   options.continuing_prefix = node.text_or("continuing_subword_prefix", "");
@@ -106,12 +111,14 @@ std::unique_ptr<SubwordModel> parse_unigram(const JsonNode& node) {
   Vocabulary vocabulary;
   std::vector<double> scores;
   for (const JsonNode& item : node.at("vocab").items()) {
-    if (!item.json().is_array() || item.json().size() != 2 || !item.json()[0].is_string() || !item.json()[1].is_number()) {
+    if (!item.json().is_array() || item.json().size() != 2 || !item.json()[0].is_string() ||
+        !item.json()[1].is_number()) {
       item.fail("[token, log probability]");
     }
     const auto& text = item.json()[0].get_ref<const std::string&>();
     const auto id = static_cast<int64_t>(scores.size());
-    if (id > kMaxTokenId || !vocabulary.add(text, static_cast<int32_t>(id))) item.fail("a token that has not been listed before");
+    if (id > kMaxTokenId || !vocabulary.add(text, static_cast<int32_t>(id)))
+      item.fail("a token that has not been listed before");
     scores.push_back(item.json()[1].get<double>());
   }
   if (scores.empty()) node.at("vocab").fail("at least one token");
@@ -120,19 +127,24 @@ std::unique_ptr<SubwordModel> parse_unigram(const JsonNode& node) {
     unk = checked_id(node.at("unk_id"));
     if (!vocabulary.has(unk)) node.at("unk_id").fail("an id of the vocabulary");
   }
-  return std::make_unique<UnigramModel>(std::move(vocabulary), std::move(scores), unk, node.boolean_or("byte_fallback", false));
+  return std::make_unique<UnigramModel>(std::move(vocabulary), std::move(scores), unk,
+                                        node.boolean_or("byte_fallback", false));
 }
 
 std::unique_ptr<SubwordModel> parse_wordpiece(const JsonNode& node) {
   Vocabulary vocabulary = parse_vocabulary(node.at("vocab"));
   const int32_t unk = vocabulary.find(node.text_or("unk_token", "[UNK]"));
   if (unk == Vocabulary::kNone) node.fail("an unk_token of the vocabulary");
-  const int64_t most = node.has("max_input_chars_per_word") ? node.at("max_input_chars_per_word").integer() : 100;
-  return std::make_unique<WordPieceModel>(std::move(vocabulary), unk, node.text_or("continuing_subword_prefix", "##"), most);
+  const int64_t most =
+      node.has("max_input_chars_per_word") ? node.at("max_input_chars_per_word").integer() : 100;
+  return std::make_unique<WordPieceModel>(std::move(vocabulary), unk,
+                                          node.text_or("continuing_subword_prefix", "##"), most);
 }
 
-std::unique_ptr<SubwordModel> parse_model(const JsonNode& node, PreTokenizer* pre_tokenizer, bool& raw_bytes) {
-  const std::string type = node.text_or("type", node.has("merges") ? "BPE" : "(none)");  // old BPE files do not say it
+std::unique_ptr<SubwordModel> parse_model(const JsonNode& node, PreTokenizer* pre_tokenizer,
+                                          bool& raw_bytes) {
+  const std::string type =
+      node.text_or("type", node.has("merges") ? "BPE" : "(none)");  // old BPE files do not say it
   if (type == "BPE") return parse_bpe(node, pre_tokenizer, raw_bytes);
   if (type == "Unigram") return parse_unigram(node);
   if (type == "WordPiece") return parse_wordpiece(node);
@@ -140,20 +152,22 @@ std::unique_ptr<SubwordModel> parse_model(const JsonNode& node, PreTokenizer* pr
 }
 
 /// One id, one text: among the added tokens, and between them and the vocabulary.
-void check_added(const std::vector<AddedToken>& added, const Vocabulary& vocabulary, const std::string& where) {
+void check_added(const std::vector<AddedToken>& added, const Vocabulary& vocabulary,
+                 const std::string& where) {
   Vocabulary seen;
   for (const AddedToken& token : added) {
     const int32_t known = vocabulary.find(token.content);
     if (known != Vocabulary::kNone && known != token.id) {
-      throw DataError(fmt::format("{}: added token \"{}\" has id {}; the vocabulary gives it id {}", where, token.content,
-                                  token.id, known));
+      throw DataError(fmt::format("{}: added token \"{}\" has id {}; the vocabulary gives it id {}", where,
+                                  token.content, token.id, known));
     }
     if (known == Vocabulary::kNone && vocabulary.has(token.id)) {
-      throw DataError(fmt::format("{}: added token \"{}\" has id {}, which belongs to \"{}\"", where, token.content, token.id,
-                                  vocabulary.text(token.id)));
+      throw DataError(fmt::format("{}: added token \"{}\" has id {}, which belongs to \"{}\"", where,
+                                  token.content, token.id, vocabulary.text(token.id)));
     }
     if (!seen.add(token.content, token.id)) {
-      throw DataError(fmt::format("{}: added token \"{}\" (id {}) repeats a text or an id", where, token.content, token.id));
+      throw DataError(fmt::format("{}: added token \"{}\" (id {}) repeats a text or an id", where,
+                                  token.content, token.id));
     }
   }
 }
@@ -174,14 +188,17 @@ void merge_settings(PipelineParts& parts, const TokenizerSettings& settings, con
   const auto named = [&](const char* key, const std::optional<std::string>& text) -> std::optional<int32_t> {
     if (!text) return std::nullopt;
     const auto id = id_of(*text);
-    if (!id) throw DataError(fmt::format("{}: {} \"{}\" of tokenizer_config.json is not in the vocabulary", path, key, *text));
+    if (!id)
+      throw DataError(
+          fmt::format("{}: {} \"{}\" of tokenizer_config.json is not in the vocabulary", path, key, *text));
     return id;
   };
   parts.bos = named("bos_token", settings.bos);
   parts.eos = named("eos_token", settings.eos);
   if (settings.unk) parts.unk = id_of(*settings.unk);
   if (!parts.unk && parts.model->unk() != Vocabulary::kNone) parts.unk = parts.model->unk();
-  // A folder without tokenizer_config.json: the frame is all there is to tell which tokens begin and end a text.
+  // A folder without tokenizer_config.json: the frame is all there is to tell which tokens begin and end a
+  // text.
   if (!parts.bos && !parts.frame.before.empty()) parts.bos = parts.frame.before.front();
   if (!parts.eos && !parts.frame.after.empty()) parts.eos = parts.frame.after.back();
 }
@@ -231,7 +248,8 @@ TokenizerSettings read_settings(const std::filesystem::path& folder) {
         if (error != std::errc() || end != key.data() + key.size()) node.fail("a key that is a token id");
         settings.added.push_back(parse_added_token(node, id));
       }
-      std::sort(settings.added.begin(), settings.added.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+      std::sort(settings.added.begin(), settings.added.end(),
+                [](const auto& a, const auto& b) { return a.id < b.id; });
     }
   }
   if (const auto path = folder / "special_tokens_map.json"; std::filesystem::exists(path)) {
@@ -241,7 +259,8 @@ TokenizerSettings read_settings(const std::filesystem::path& folder) {
   return settings;
 }
 
-PipelineParts parse_tokenizer_json(const std::string& content, const std::string& path, const TokenizerSettings& settings) {
+PipelineParts parse_tokenizer_json(const std::string& content, const std::string& path,
+                                   const TokenizerSettings& settings) {
   const Json json = parse_json(content, path);
   const JsonNode root(json, path);
   PipelineParts parts;

@@ -27,7 +27,9 @@ TokenizerSettings read_settings(const std::filesystem::path& folder);
 AddedToken parse_added_token(const JsonNode& node, int64_t id);
 
 /// Truncation and padding sections are ignored: texts are scored whole.
-/// @param path  of the file, for messages. @throws DataError (unsupported component, inconsistent vocabulary, ...).
-PipelineParts parse_tokenizer_json(const std::string& content, const std::string& path, const TokenizerSettings& settings);
+/// @param path  of the file, for messages. @throws DataError (unsupported component, inconsistent vocabulary,
+/// ...).
+PipelineParts parse_tokenizer_json(const std::string& content, const std::string& path,
+                                   const TokenizerSettings& settings);
 
 }  // namespace qbench::tokenizers

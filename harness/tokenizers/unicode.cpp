@@ -50,11 +50,19 @@ bool known_in(UChar32 code, uint8_t major) {
 
 CharBits new_character_class(NewKind kind) {
   switch (kind) {
-    case NewKind::kUpper: case NewKind::kLower: case NewKind::kModifier: case NewKind::kOtherLetter: return kLetter | kWord;
-    case NewKind::kDecimal: return kNumber | kDigit | kWord;
-    case NewKind::kDecimal17: return kDigit;
-    case NewKind::kMarkSign: return kWord;
-    default: return 0;
+    case NewKind::kUpper:
+    case NewKind::kLower:
+    case NewKind::kModifier:
+    case NewKind::kOtherLetter:
+      return kLetter | kWord;
+    case NewKind::kDecimal:
+      return kNumber | kDigit | kWord;
+    case NewKind::kDecimal17:
+      return kDigit;
+    case NewKind::kMarkSign:
+      return kWord;
+    default:
+      return 0;
   }
 }
 
@@ -70,7 +78,8 @@ CharBits current_class(UChar32 code, uint32_t category) {
   if ((category & U_GC_N_MASK) && in_16) bits |= kNumber;
   if ((category & U_GC_N_MASK) && known_in(code, 17)) bits |= kDigit;
   const bool joiner = code == 0x200C || code == 0x200D;
-  const bool word = (category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) || joiner || u_hasBinaryProperty(code, UCHAR_ALPHABETIC);
+  const bool word = (category & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) || joiner ||
+                    u_hasBinaryProperty(code, UCHAR_ALPHABETIC);
   if (word && in_16) bits |= kWord;
   return bits;
 }
@@ -78,11 +87,14 @@ CharBits current_class(UChar32 code, uint32_t category) {
 /// The classes whose tables are older than ICU's, with the few characters whose category has changed since.
 CharBits old_class(UChar32 code, uint32_t category) {
   CharBits bits = 0;
-  if (((category & U_GC_P_MASK) && known_in(code, 8)) || code == 0x166D || code == 0x111C9) bits |= kPunctuation;
-  if (((category & U_GC_M_MASK) && known_in(code, 9) && code != 0x111C9) || code == 0x1CF2 || code == 0x1CF3) bits |= kMark;
+  if (((category & U_GC_P_MASK) && known_in(code, 8)) || code == 0x166D || code == 0x111C9)
+    bits |= kPunctuation;
+  if (((category & U_GC_M_MASK) && known_in(code, 9) && code != 0x111C9) || code == 0x1CF2 || code == 0x1CF3)
+    bits |= kMark;
   if ((category & U_GC_MN_MASK) && known_in(code, 8) && code != 0x111C9) bits |= kNonSpacing;
   const bool kept = code == '\t' || code == '\n' || code == '\r';
-  if ((category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)) && known_in(code, 8) && !kept) bits |= kControl;
+  if ((category & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)) && known_in(code, 8) && !kept)
+    bits |= kControl;
   return bits;
 }
 
@@ -99,10 +111,18 @@ const icu::Normalizer2& normalizer(NormalForm form) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* instance = nullptr;
   switch (form) {
-    case NormalForm::kNfc: instance = icu::Normalizer2::getNFCInstance(status); break;
-    case NormalForm::kNfd: instance = icu::Normalizer2::getNFDInstance(status); break;
-    case NormalForm::kNfkc: instance = icu::Normalizer2::getNFKCInstance(status); break;
-    case NormalForm::kNfkd: instance = icu::Normalizer2::getNFKDInstance(status); break;
+    case NormalForm::kNfc:
+      instance = icu::Normalizer2::getNFCInstance(status);
+      break;
+    case NormalForm::kNfd:
+      instance = icu::Normalizer2::getNFDInstance(status);
+      break;
+    case NormalForm::kNfkc:
+      instance = icu::Normalizer2::getNFKCInstance(status);
+      break;
+    case NormalForm::kNfkd:
+      instance = icu::Normalizer2::getNFKDInstance(status);
+      break;
   }
   QB_CHECK(U_SUCCESS(status) && instance != nullptr, "ICU has no normalization data");
   return *instance;
@@ -125,14 +145,27 @@ size_t find_invalid_utf8(std::string_view text) {
 }
 
 char32_t next_code_point(std::string_view text, size_t& pos) {
-  const auto tail = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[pos + i]) & 0x3FU); };
+  const auto tail = [&](size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(text[pos + i]) & 0x3FU);
+  };
   const char32_t lead = static_cast<unsigned char>(text[pos]);
   char32_t code = lead;
   switch (utf8_length(text[pos])) {
-    case 1: pos += 1; return code;
-    case 2: code = (lead & 0x1FU) << 6 | tail(1); pos += 2; return code;
-    case 3: code = (lead & 0x0FU) << 12 | tail(1) << 6 | tail(2); pos += 3; return code;
-    default: code = (lead & 0x07U) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3); pos += 4; return code;
+    case 1:
+      pos += 1;
+      return code;
+    case 2:
+      code = (lead & 0x1FU) << 6 | tail(1);
+      pos += 2;
+      return code;
+    case 3:
+      code = (lead & 0x0FU) << 12 | tail(1) << 6 | tail(2);
+      pos += 3;
+      return code;
+    default:
+      code = (lead & 0x07U) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3);
+      pos += 4;
+      return code;
   }
 }
 
@@ -181,7 +214,9 @@ const CharBits* CharTable::fill(size_t page) {
   for (size_t i = 0; i < 256; ++i) bits[i] = compute_class(static_cast<char32_t>(page << 8 | i));
   const CharBits* expected = nullptr;
   // Two threads may work out the same page; one of the equal results stays.
-  return pages_[page].compare_exchange_strong(expected, bits.get(), std::memory_order_acq_rel) ? bits.release() : expected;
+  return pages_[page].compare_exchange_strong(expected, bits.get(), std::memory_order_acq_rel)
+             ? bits.release()
+             : expected;
 }
 
 std::string normalize(std::string_view text, NormalForm form) {
@@ -190,7 +225,8 @@ std::string normalize(std::string_view text, NormalForm form) {
   const icu::Normalizer2& rules = normalizer(form);
   const auto append = [&](std::string_view part) {
     UErrorCode status = U_ZERO_ERROR;
-    rules.normalizeUTF8(0, icu::StringPiece(part.data(), static_cast<int32_t>(part.size())), sink, nullptr, status);
+    rules.normalizeUTF8(0, icu::StringPiece(part.data(), static_cast<int32_t>(part.size())), sink, nullptr,
+                        status);
     QB_CHECK(U_SUCCESS(status), u_errorName(status));
   };
   size_t begin = 0;
@@ -213,7 +249,8 @@ std::string lowercase(std::string_view text) {
     const char32_t c = next_code_point(text, pos);
     const char32_t lower = new_lowercase(c);
     append_utf8(out, lower != c ? lower : static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))));
-    if (c == 0x130) append_utf8(out, 0x307);  // the one unconditional one-to-two lower-case mapping: I with a dot above
+    if (c == 0x130)
+      append_utf8(out, 0x307);  // the one unconditional one-to-two lower-case mapping: I with a dot above
   }
   return out;
 }

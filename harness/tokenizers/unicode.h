@@ -10,7 +10,8 @@
 
 namespace qbench::tokenizers {
 
-/// Byte offset of the first byte that does not continue valid UTF-8 (no surrogates, no overlong forms), or npos.
+/// Byte offset of the first byte that does not continue valid UTF-8 (no surrogates, no overlong forms), or
+/// npos.
 size_t find_invalid_utf8(std::string_view text);
 
 /// Number of bytes of the character that starts with `lead`; the text must be valid UTF-8.
@@ -26,21 +27,22 @@ char32_t previous_code_point(std::string_view text, size_t end);
 
 void append_utf8(std::string& out, char32_t code_point);
 
-/// Valid UTF-8 as it is; each maximal run of bytes that starts like a character but is cut, and each stray byte, becomes
-/// one U+FFFD (the WHATWG rule, which is also what the Hugging Face library does).
+/// Valid UTF-8 as it is; each maximal run of bytes that starts like a character but is cut, and each stray
+/// byte, becomes one U+FFFD (the WHATWG rule, which is also what the Hugging Face library does).
 std::string lossy_utf8(std::string_view bytes);
 
-/// Classes as the reference implementations see them; they use several Unicode versions, given in parentheses.
+/// Classes as the reference implementations see them; they use several Unicode versions, given in
+/// parentheses.
 enum CharClass : uint16_t {
-  kLetter = 1,         ///< \p{L} in a pattern (16.0)
-  kNumber = 2,         ///< \p{N} in a pattern (16.0)
-  kDigit = 4,          ///< what the Digits step cuts at: all numbers (17.0)
-  kSpace = 8,          ///< White_Space; equal to \s
-  kPunctuation = 16,   ///< ASCII punctuation and symbols, and \p{P} (8.0)
-  kMark = 32,          ///< \p{M} (9.0): what StripAccents takes away
-  kNonSpacing = 64,    ///< Mn (8.0): what BERT's normalizer takes away
-  kWord = 128,         ///< Alphabetic, marks, decimal digits, connectors, joiners (16.0)
-  kControl = 256,      ///< Cc, Cf, Co (8.0) except tab, newline, carriage return
+  kLetter = 1,        ///< \p{L} in a pattern (16.0)
+  kNumber = 2,        ///< \p{N} in a pattern (16.0)
+  kDigit = 4,         ///< what the Digits step cuts at: all numbers (17.0)
+  kSpace = 8,         ///< White_Space; equal to \s
+  kPunctuation = 16,  ///< ASCII punctuation and symbols, and \p{P} (8.0)
+  kMark = 32,         ///< \p{M} (9.0): what StripAccents takes away
+  kNonSpacing = 64,   ///< Mn (8.0): what BERT's normalizer takes away
+  kWord = 128,        ///< Alphabetic, marks, decimal digits, connectors, joiners (16.0)
+  kControl = 256,     ///< Cc, Cf, Co (8.0) except tab, newline, carriage return
 };
 using CharBits = uint16_t;
 

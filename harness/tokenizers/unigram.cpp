@@ -16,14 +16,20 @@ constexpr double kUnkPenalty = 10.0;  // below the least probable token, as in S
 }  // namespace
 
 UnigramModel::UnigramModel(Vocabulary vocabulary, std::vector<double> scores, int32_t unk, bool byte_fallback)
-    : vocabulary_(std::move(vocabulary)), scores_(std::move(scores)), unk_(unk), byte_fallback_(byte_fallback) {
+    : vocabulary_(std::move(vocabulary)),
+      scores_(std::move(scores)),
+      unk_(unk),
+      byte_fallback_(byte_fallback) {
   QB_CHECK(scores_.size() == static_cast<size_t>(vocabulary_.id_limit()), "one score per token");
-  for (int32_t id = 0; id < vocabulary_.id_limit(); ++id) trie_.add(vocabulary_.text(id), static_cast<size_t>(id));
+  for (int32_t id = 0; id < vocabulary_.id_limit(); ++id)
+    trie_.add(vocabulary_.text(id), static_cast<size_t>(id));
   unk_score_ = *std::min_element(scores_.begin(), scores_.end()) - kUnkPenalty;
-  for (size_t byte = 0; byte < 256; ++byte) byte_ids_[byte] = vocabulary_.find(fmt::format("<0x{:02X}>", byte));
+  for (size_t byte = 0; byte < 256; ++byte)
+    byte_ids_[byte] = vocabulary_.find(fmt::format("<0x{:02X}>", byte));
 }
 
-/// Fills work.symbols: for each byte position, the token that ends there on the best path and where it starts.
+/// Fills work.symbols: for each byte position, the token that ends there on the best path and where it
+/// starts.
 void UnigramModel::find_best_path(std::string_view piece, Workspace& work) const {
   work.scores.assign(piece.size() + 1, 0.0);
   work.symbols.assign(piece.size() + 1, {Vocabulary::kNone, -1, -1});
@@ -51,13 +57,16 @@ void UnigramModel::append_token(std::string_view run, std::vector<int32_t>& out)
     out.push_back(id);
     return;
   }
-  const auto known = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)] != Vocabulary::kNone; };
+  const auto known = [&](char byte) {
+    return byte_ids_[static_cast<unsigned char>(byte)] != Vocabulary::kNone;
+  };
   if (byte_fallback_ && std::all_of(run.begin(), run.end(), known)) {
     for (const char byte : run) out.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
     return;
   }
   if (unk_ == Vocabulary::kNone) {
-    throw DataError(fmt::format("unigram tokenizer: \"{}\" has no token, and the tokenizer has no unk token", run));
+    throw DataError(
+        fmt::format("unigram tokenizer: \"{}\" has no token, and the tokenizer has no unk token", run));
   }
   out.push_back(unk_);
 }

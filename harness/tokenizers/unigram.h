@@ -1,4 +1,5 @@
-// The unigram language model: the most probable way to cut a piece into tokens (Kudo, arXiv:1804.10959), by Viterbi.
+// The unigram language model: the most probable way to cut a piece into tokens (Kudo, arXiv:1804.10959), by
+// Viterbi.
 #pragma once
 
 #include <array>
@@ -12,7 +13,8 @@ namespace qbench::tokenizers {
 
 class UnigramModel final : public SubwordModel {
  public:
-  /// @param scores  log probabilities by id; @param unk  id for characters without a token, or Vocabulary::kNone.
+  /// @param scores  log probabilities by id; @param unk  id for characters without a token, or
+  /// Vocabulary::kNone.
   UnigramModel(Vocabulary vocabulary, std::vector<double> scores, int32_t unk, bool byte_fallback);
 
   /// @throws DataError if the piece has a character without a token and there is no unk.

@@ -114,8 +114,8 @@ void WordCache::grow() {
 void WordCache::remember(std::string_view word, const int32_t* ids, size_t count) {
   if (word.size() > kMaxWordBytes || words_ >= kMaxWords) return;
   if (words_ * 2 >= slots_.size()) grow();
-  place({hash_text(word), static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(ids_.size()), static_cast<uint16_t>(word.size()),
-         static_cast<uint16_t>(count), true});
+  place({hash_text(word), static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(ids_.size()),
+         static_cast<uint16_t>(word.size()), static_cast<uint16_t>(count), true});
   text_.append(word);
   ids_.insert(ids_.end(), ids, ids + count);
   ++words_;

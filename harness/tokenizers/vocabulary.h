@@ -30,7 +30,8 @@ inline uint64_t hash_text(std::string_view text) {
     hash = mix_bits(hash ^ word) * 0xD6E8FEB86659FD93ULL;
   }
   uint64_t tail = 0;
-  for (size_t i = 0; i < left; ++i) tail |= static_cast<uint64_t>(static_cast<unsigned char>(data[i])) << (8 * i);
+  for (size_t i = 0; i < left; ++i)
+    tail |= static_cast<uint64_t>(static_cast<unsigned char>(data[i])) << (8 * i);
   return mix_bits(hash ^ tail);
 }
 
@@ -59,8 +60,8 @@ class Vocabulary {
   void grow(size_t slots);
 
   std::string block_;
-  std::vector<Entry> entries_;   // by id
-  std::vector<int32_t> slots_;   // open addressing, kNone = free
+  std::vector<Entry> entries_;  // by id
+  std::vector<int32_t> slots_;  // open addressing, kNone = free
   size_t count_ = 0;
 };
 
@@ -90,7 +91,8 @@ class MergeTable {
   template <class Visit>
   void for_each(const Visit& visit) const {
     for (const Slot& slot : slots_) {
-      if (slot.key != kFree) visit(static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key), slot.merge);
+      if (slot.key != kFree)
+        visit(static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key), slot.merge);
     }
   }
 

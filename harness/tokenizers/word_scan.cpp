@@ -42,25 +42,43 @@ size_t end_of_spaces(const Cursor& cursor, size_t begin) {
 
 size_t contraction_length(const Cursor& cursor, size_t pos) {
   switch (cursor.byte(pos + 1)) {
-    case 's': case 't': case 'm': case 'd': return 2;
-    case 'r': case 'v': return cursor.byte(pos + 2) == 'e' ? 3 : 0;
-    case 'l': return cursor.byte(pos + 2) == 'l' ? 3 : 0;
-    default: return 0;
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return 2;
+    case 'r':
+    case 'v':
+      return cursor.byte(pos + 2) == 'e' ? 3 : 0;
+    case 'l':
+      return cursor.byte(pos + 2) == 'l' ? 3 : 0;
+    default:
+      return 0;
   }
 }
 
-/// As above without regard to case; U+017F (long s) is the one other character that folds to a letter of the list.
+/// As above without regard to case; U+017F (long s) is the one other character that folds to a letter of the
+/// list.
 size_t folded_contraction_length(const Cursor& cursor, size_t pos) {
   const auto low = [&](size_t at) {
     const char c = cursor.byte(at);
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   };
   switch (low(pos + 1)) {
-    case 's': case 't': case 'm': case 'd': return 2;
-    case 'r': case 'v': return low(pos + 2) == 'e' ? 3 : 0;
-    case 'l': return low(pos + 2) == 'l' ? 3 : 0;
-    case '\xC5': return cursor.byte(pos + 2) == '\xBF' ? 3 : 0;
-    default: return 0;
+    case 's':
+    case 't':
+    case 'm':
+    case 'd':
+      return 2;
+    case 'r':
+    case 'v':
+      return low(pos + 2) == 'e' ? 3 : 0;
+    case 'l':
+      return low(pos + 2) == 'l' ? 3 : 0;
+    case '\xC5':
+      return cursor.byte(pos + 2) == '\xBF' ? 3 : 0;
+    default:
+      return 0;
   }
 }
 
@@ -101,7 +119,8 @@ size_t llama3_word_end(const Cursor& cursor, size_t pos, int most_digits) {
   if (kind & kLetter) return cursor.skip(next, kLetter);
   size_t behind = next;
   const CharBits following = cursor.look(next, behind);
-  if (!(kind & kNumber) && !is_line_end(cursor.text[pos]) && (following & kLetter)) return cursor.skip(behind, kLetter);
+  if (!(kind & kNumber) && !is_line_end(cursor.text[pos]) && (following & kLetter))
+    return cursor.skip(behind, kLetter);
   if (kind & kNumber) {
     for (int digits = 1; digits < most_digits && next < cursor.end; ++digits) {
       if (!(cursor.look(next, behind) & kNumber)) break;
@@ -121,7 +140,8 @@ size_t llama3_word_end(const Cursor& cursor, size_t pos, int most_digits) {
 
 }  // namespace
 
-const std::string kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 const std::string kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 const std::string kQwen2Pattern =
@@ -147,8 +167,12 @@ void scan_folded(std::string_view text, size_t begin, size_t end, int most_digit
 }
 }  // namespace
 
-void scan_llama3(std::string_view text, size_t begin, size_t end, std::vector<Range>& out) { scan_folded(text, begin, end, 3, out); }
-void scan_qwen2(std::string_view text, size_t begin, size_t end, std::vector<Range>& out) { scan_folded(text, begin, end, 1, out); }
+void scan_llama3(std::string_view text, size_t begin, size_t end, std::vector<Range>& out) {
+  scan_folded(text, begin, end, 3, out);
+}
+void scan_qwen2(std::string_view text, size_t begin, size_t end, std::vector<Range>& out) {
+  scan_folded(text, begin, end, 1, out);
+}
 
 WordScanner scanner_for(std::string_view pattern) {
   if (pattern == kGpt2Pattern) return scan_gpt2;

@@ -1,5 +1,5 @@
-// Hand-written cutters for the split patterns that nearly all byte-level models use. They must cut exactly as the regular
-// expressions they replace; tests/property/tokenizers compares the two.
+// Hand-written cutters for the split patterns that nearly all byte-level models use. They must cut exactly as
+// the regular expressions they replace; tests/property/tokenizers compares the two.
 #pragma once
 
 #include <cstddef>

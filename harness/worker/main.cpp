@@ -1,5 +1,5 @@
-// qbench-worker: the muscle. Reads one JSON request per line, runs it, answers in JSON lines on file descriptor 3.
-// Whatever libraries print goes to the log pipe, never between the answers.
+// qbench-worker: the muscle. Reads one JSON request per line, runs it, answers in JSON lines on file
+// descriptor 3. Whatever libraries print goes to the log pipe, never between the answers.
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <fcntl.h>
@@ -56,7 +56,8 @@ void serve(worker::Session& session) {
       reply({{"event", "failed"}, {"kind", error.kind()}, {"message", error.what()}});
       session.forget();
     } catch (const std::bad_alloc&) {
-      reply({{"event", "failed"}, {"kind", "memory"}, {"message", "out of memory: an allocation was refused"}});
+      reply(
+          {{"event", "failed"}, {"kind", "memory"}, {"message", "out of memory: an allocation was refused"}});
       session.forget();
     } catch (const std::exception& error) {
       reply({{"event", "failed"}, {"kind", "internal"}, {"message", error.what()}});

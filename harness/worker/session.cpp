@@ -27,7 +27,9 @@ using Clock = std::chrono::steady_clock;
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -69,7 +71,8 @@ results::LayerRow layer_row(const methods::LayerReport& report) {
 
 /// Every tensor of the model under its Hugging Face name.
 std::map<std::string, at::Tensor> named_tensors(const engine::Model& model) {
-  std::map<std::string, at::Tensor> named = {{"model.embed_tokens.weight", model.embedding}, {"lm_head.weight", model.head},
+  std::map<std::string, at::Tensor> named = {{"model.embed_tokens.weight", model.embedding},
+                                             {"lm_head.weight", model.head},
                                              {"model.norm.weight", model.final_norm.weight}};
   for (const engine::Block& block : model.blocks) {
     const std::string prefix = "model.layers." + std::to_string(block.index) + ".";
@@ -87,8 +90,11 @@ void write_tensor_file(const std::string& path, std::span<const int32_t> ids, co
   const at::Tensor values = logits.contiguous();
   const std::vector<models::SafetensorsTensor> tensors = {
       {"ids", "I32", {static_cast<int64_t>(ids.size())}, std::as_bytes(ids)},
-      {"logits", "F32", {values.size(0), values.size(1)},
-       std::as_bytes(std::span<const float>(values.const_data_ptr<float>(), static_cast<size_t>(values.numel())))}};
+      {"logits",
+       "F32",
+       {values.size(0), values.size(1)},
+       std::as_bytes(
+           std::span<const float>(values.const_data_ptr<float>(), static_cast<size_t>(values.numel())))}};
   models::write_safetensors(path, tensors);
 }
 
@@ -126,7 +132,11 @@ void Session::progress(const std::string& phase, int64_t position, int64_t total
 
 methods::Progress Session::layer_progress() const {
   return [this](const std::string& phase, int layer, int layers) {
-    send_({{"event", "progress"}, {"phase", phase}, {"position", layer + 1}, {"total", layers}, {"layer_name", "block " + std::to_string(layer)}});
+    send_({{"event", "progress"},
+           {"phase", phase},
+           {"position", layer + 1},
+           {"total", layers},
+           {"layer_name", "block " + std::to_string(layer)}});
   };
 }
 
@@ -170,7 +180,8 @@ results::StepOutcome Session::statistics(const Json& request) {
 }
 
 methods::QuantizeResult Session::quantize_resident(const Json& request) {
-  const methods::Recipe recipe = methods::parse_recipe(request.at("recipe").get<std::string>(), methods::registered_methods());
+  const methods::Recipe recipe =
+      methods::parse_recipe(request.at("recipe").get<std::string>(), methods::registered_methods());
   const methods::Scheme scheme = methods::parse_scheme(request.at("scheme").get<std::string>());
   const std::string spec = request.at("calibration");
   const bool calibrated = methods::depends_on_calibration(recipe);
@@ -183,11 +194,12 @@ methods::QuantizeResult Session::quantize_resident(const Json& request) {
   if (methods::needs_fp_statistics(recipe)) {
     statistics = std::make_unique<methods::FpStatistics>(
         request.contains("statistics")
-            ? methods::FpStatistics::load(request.at("statistics").at("artifact").get<std::string>(), calibration_set(spec).hash)
+            ? methods::FpStatistics::load(request.at("statistics").at("artifact").get<std::string>(),
+                                          calibration_set(spec).hash)
             : methods::gather_fp_statistics(*model_, samples, lanes_, layer_progress()));
   }
-  return methods::quantize_model(*model_, recipe, scheme, samples, statistics.get(), request.at("seed").get<uint64_t>(), lanes_,
-                                 layer_progress());
+  return methods::quantize_model(*model_, recipe, scheme, samples, statistics.get(),
+                                 request.at("seed").get<uint64_t>(), lanes_, layer_progress());
 }
 
 results::StepOutcome Session::quantize(const Json& request) {
@@ -215,8 +227,8 @@ results::StepOutcome Session::quantize(const Json& request) {
   return outcome;
 }
 
-std::shared_ptr<const engine::BaselineStates> Session::baseline(const std::string& task,
-                                                                const std::vector<engine::ScoreRequest>& requests) {
+std::shared_ptr<const engine::BaselineStates> Session::baseline(
+    const std::string& task, const std::vector<engine::ScoreRequest>& requests) {
   auto& slot = baselines_[task];
   if (!slot) {
     use_weights("", "");
@@ -243,11 +255,13 @@ results::StepOutcome Session::evaluate(const Json& request) {
   outcome.facts = std::move(result.provenance);
   Hasher hasher;
   for (const tasks::Score& s : result.scores) {
-    outcome.scores.push_back({result.task, s.metric, result.protocol, s.value, s.stderr_, s.n, s.higher_is_better});
+    outcome.scores.push_back(
+        {result.task, s.metric, result.protocol, s.value, s.stderr_, s.n, s.higher_is_better});
     hasher.field(s.metric).update(&s.value, sizeof s.value);
   }
   for (tasks::ItemRecord& item : result.items) {
-    outcome.items.push_back({item.item, item.loglikelihoods, item.nll, item.tokens, std::move(item.metrics), std::move(item.detail)});
+    outcome.items.push_back({item.item, item.loglikelihoods, item.nll, item.tokens, std::move(item.metrics),
+                             std::move(item.detail)});
   }
   outcome.artifact_hash = hasher.hex();
   return outcome;
@@ -260,16 +274,24 @@ Json Session::export_model(const Json& request) {
   const methods::QuantizeResult result = quantize_resident(request);
   const std::filesystem::path out = request.at("out").get<std::string>();
   const auto tensors = named_tensors(*model_);
-  const Json recipe = {{"recipe", request.at("recipe")}, {"scheme", request.at("scheme")}, {"calibration", request.at("calibration")},
-                       {"seed", request.at("seed")}, {"artifact_hash", result.artifact_hash}};
-  const auto report = models::export_hugging_face(model_->checkpoint(), out, [&](const models::TensorInfo& info) {
-    const auto tensor = tensors.find(info.name);
-    QB_CHECK(tensor != tensors.end(), info.name);
-    const at::Tensor values = tensor->second.contiguous();
-    return std::vector<float>(values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel());
-  }, {.files = {{"qbench.json", recipe.dump(1) + "\n"}}});
-  return {{"summary", out.string() + ": simulated weights of " + std::to_string(result.layers.size()) + " linears, " +
-                          print_number(result.effective_bits) + " effective bits per weight, artifact " + result.artifact_hash + "\n" +
+  const Json recipe = {{"recipe", request.at("recipe")},
+                       {"scheme", request.at("scheme")},
+                       {"calibration", request.at("calibration")},
+                       {"seed", request.at("seed")},
+                       {"artifact_hash", result.artifact_hash}};
+  const auto report = models::export_hugging_face(model_->checkpoint(), out,
+                                                  [&](const models::TensorInfo& info) {
+                                                    const auto tensor = tensors.find(info.name);
+                                                    QB_CHECK(tensor != tensors.end(), info.name);
+                                                    const at::Tensor values = tensor->second.contiguous();
+                                                    return std::vector<float>(
+                                                        values.const_data_ptr<float>(),
+                                                        values.const_data_ptr<float>() + values.numel());
+                                                  },
+                                                  {.files = {{"qbench.json", recipe.dump(1) + "\n"}}});
+  return {{"summary", out.string() + ": simulated weights of " + std::to_string(result.layers.size()) +
+                          " linears, " + print_number(result.effective_bits) +
+                          " effective bits per weight, artifact " + result.artifact_hash + "\n" +
                           report.tokenizer},
           {"artifact_hash", result.artifact_hash}};
 }
@@ -281,19 +303,23 @@ Json Session::logits(const Json& request) {
   const int64_t vocabulary = model_->architecture().vocab_size;
   for (const int32_t id : ids) {
     if (id < 0 || id >= vocabulary) {
-      throw ConfigError("--ids: " + std::to_string(id) + " is not a token of this model; expected 0 to " + std::to_string(vocabulary - 1));
+      throw ConfigError("--ids: " + std::to_string(id) + " is not a token of this model; expected 0 to " +
+                        std::to_string(vocabulary - 1));
     }
   }
   const at::Tensor hidden = engine::hidden_states(*model_, ids, {static_cast<int64_t>(ids.size())});
   const at::Tensor values = engine::logits(*model_, hidden);
   write_tensor_file(request.at("out"), ids, values);
-  return {{"summary", request.at("out").get<std::string>() + ": logits [" + std::to_string(values.size(0)) + ", " + std::to_string(values.size(1)) + "]"}};
+  return {{"summary", request.at("out").get<std::string>() + ": logits [" + std::to_string(values.size(0)) +
+                          ", " + std::to_string(values.size(1)) + "]"}};
 }
 
 Json Session::lab(const Json& request) {
-  const methods::Recipe recipe = methods::parse_recipe(request.at("recipe").get<std::string>(), methods::registered_methods());
+  const methods::Recipe recipe =
+      methods::parse_recipe(request.at("recipe").get<std::string>(), methods::registered_methods());
   const methods::Scheme scheme = methods::parse_scheme(request.at("scheme").get<std::string>());
-  const auto problem = methods::read_lab_problem(request.at("layers").get<std::string>(), request.at("layer"));
+  const auto problem =
+      methods::read_lab_problem(request.at("layers").get<std::string>(), request.at("layer"));
   const methods::LabResult result = methods::run_lab(problem, recipe, scheme, lanes_);
   methods::write_lab_result(result, request.at("out").get<std::string>());
   return result.summary;

@@ -1,4 +1,5 @@
-// What a worker keeps between steps: the resident model, its tokenizer, which weights it holds, baseline states.
+// What a worker keeps between steps: the resident model, its tokenizer, which weights it holds, baseline
+// states.
 #pragma once
 
 #include <functional>
@@ -37,11 +38,13 @@ class Session {
   Json lab(const Json& request);
 
   void use_model(const std::string& text);
-  /// Makes the resident weights those of `key` ("" = unquantized), from the artifact if they are not resident.
+  /// Makes the resident weights those of `key` ("" = unquantized), from the artifact if they are not
+  /// resident.
   void use_weights(const std::string& key, const std::string& artifact);
   methods::QuantizeResult quantize_resident(const Json& request);
   const calibration::CalibrationSet& calibration_set(const std::string& spec);
-  std::shared_ptr<const engine::BaselineStates> baseline(const std::string& task, const std::vector<engine::ScoreRequest>& requests);
+  std::shared_ptr<const engine::BaselineStates> baseline(const std::string& task,
+                                                         const std::vector<engine::ScoreRequest>& requests);
   void progress(const std::string& phase, int64_t position, int64_t total) const;
   methods::Progress layer_progress() const;
 

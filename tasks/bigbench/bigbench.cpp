@@ -1,5 +1,6 @@
-// Choices are scored in file order, each as the continuation of the prompt with nothing between them; tokenisation of the
-// pair and truncation are lm-eval's. Generation is greedy, 16 tokens, with the prompt's trailing white space.
+// Choices are scored in file order, each as the continuation of the prompt with nothing between them;
+// tokenisation of the pair and truncation are lm-eval's. Generation is greedy, 16 tokens, with the prompt's
+// trailing white space.
 #include "tasks/bigbench/bigbench.h"
 
 #include <fmt/format.h>
@@ -29,7 +30,8 @@ struct BigBenchParams {
 
   template <class Visitor>
   void visit(Visitor& v) {
-    v("name", name, "a BIG-bench task; a family such as arithmetic stands for all of its tasks that are here");
+    v("name", name,
+      "a BIG-bench task; a family such as arithmetic stands for all of its tasks that are here");
     v("file", file, "a task.json of the package, or a .jsonl with its .yaml beside it");
     v("limit", limit, Range{0, 100000000}, "max_examples: drawn with NumPy's RandomState(42); 0: all");
     v("shots", shots, Range{0, 1000}, "examples in front of each question");
@@ -44,19 +46,22 @@ bool lists(const BigBenchData& data, const char* metric) {
 
 /// Metrics that read generated text.
 bool generates(const BigBenchData& data) {
-  for (const char* metric : {"exact_str_match", "case_insensitive_str_match", "numeric_match_with_0_1_relative_error", "sequence_f1"}) {
+  for (const char* metric : {"exact_str_match", "case_insensitive_str_match",
+                             "numeric_match_with_0_1_relative_error", "sequence_f1"}) {
     if (lists(data, metric)) return true;
   }
   return false;
 }
 
 bool has_choices(const BigBenchData& data) {
-  return std::all_of(data.examples.begin(), data.examples.end(), [](const BigBenchExample& e) { return !e.choices.empty(); });
+  return std::all_of(data.examples.begin(), data.examples.end(),
+                     [](const BigBenchExample& e) { return !e.choices.empty(); });
 }
 
 bool scores_choices(const BigBenchData& data) {
   if (!has_choices(data)) return false;
-  for (const char* metric : {"multiple_choice_grade", "macro_f1", "weighted_log_probabilities", "weighted_probabilities"}) {
+  for (const char* metric :
+       {"multiple_choice_grade", "macro_f1", "weighted_log_probabilities", "weighted_probabilities"}) {
     if (lists(data, metric)) return true;
   }
   return false;
@@ -75,8 +80,8 @@ double low_score(const BigBenchData& data) {
 struct Run {
   const BigBenchData& data;
   std::vector<BigBenchQuery> queries;
-  std::vector<ChoiceSample> samples;      ///< per query, if choices are scored
-  std::vector<std::string> responses;     ///< per query, if text is generated
+  std::vector<ChoiceSample> samples;   ///< per query, if choices are scored
+  std::vector<std::string> responses;  ///< per query, if text is generated
   std::vector<Targets> targets;
   int64_t diverged = 0;
 };
@@ -86,7 +91,9 @@ class BigBenchTask final : public Task {
   BigBenchTask(const Call& call, const BigBenchParams& params)
       : call_(check_task_call(field_specs<BigBenchParams>(), call)), params_(params) {
     if (params_.name.empty() == params_.file.empty()) {
-      throw ConfigError("task bigbench: give either name=TASK or file=PATH, e.g. bigbench(name=sports_understanding,limit=100)");
+      throw ConfigError(
+          "task bigbench: give either name=TASK or file=PATH, e.g. "
+          "bigbench(name=sports_understanding,limit=100)");
     }
     if (!params_.file.empty()) {
       files_.push_back(find_bigbench_file(params_.file));
@@ -95,7 +102,8 @@ class BigBenchTask final : public Task {
     }
     for (const BigBenchFiles& file : files_) data_.push_back(load_bigbench(file));
     if (composite() && params_.limit > 0 && params_.limit < std::ssize(data_)) {
-      throw ConfigError(fmt::format("task {}: limit {} leaves nothing for each of {} subtasks; raise it", canonical(), params_.limit, data_.size()));
+      throw ConfigError(fmt::format("task {}: limit {} leaves nothing for each of {} subtasks; raise it",
+                                    canonical(), params_.limit, data_.size()));
     }
   }
 
@@ -106,14 +114,17 @@ class BigBenchTask final : public Task {
   }
   std::string canonical() const override { return call_.canonical.print(); }
   std::string protocol() const override {
-    return fmt::format("bigbench 1.0.0 {} {} shots={}{}", params_.name.empty() ? files_.front().name : params_.name,
-                       params_.bos == "default" ? "zs/e4" : "zs/e3", params_.shots, params_.limit > 0 ? fmt::format(" limit={}", params_.limit) : "");
+    return fmt::format("bigbench 1.0.0 {} {} shots={}{}",
+                       params_.name.empty() ? files_.front().name : params_.name,
+                       params_.bos == "default" ? "zs/e4" : "zs/e3", params_.shots,
+                       params_.limit > 0 ? fmt::format(" limit={}", params_.limit) : "");
   }
 
   TaskCost cost() const override {
     TaskCost cost;
     for (const BigBenchData& data : data_) {
-      const int64_t queries = subtask_limit() > 0 ? std::min(subtask_limit(), std::ssize(data.examples)) : std::ssize(data.examples);
+      const int64_t queries = subtask_limit() > 0 ? std::min(subtask_limit(), std::ssize(data.examples))
+                                                  : std::ssize(data.examples);
       int64_t bytes = 0, choices = 0, longest = 0;
       for (const BigBenchExample& example : data.examples) {
         const int64_t size = std::ssize(example.input) + 60;
@@ -139,7 +150,10 @@ class BigBenchTask final : public Task {
     int64_t items = 0, diverged = 0;
     for (size_t i = 0; i < data_.size(); ++i) {
       Run run{data_[i], sample_bigbench(data_[i], subtask_limit(), params_.shots), {}, {}, {}, 0};
-      Json facts = {{"name", data_[i].name}, {"sha256", files_[i].sha256}, {"lines", data_[i].lines}, {"distinct", data_[i].examples.size()},
+      Json facts = {{"name", data_[i].name},
+                    {"sha256", files_[i].sha256},
+                    {"lines", data_[i].lines},
+                    {"distinct", data_[i].examples.size()},
                     {"scored", run.queries.size()}};
       const size_t first = result.items.size();
       for (const BigBenchQuery& query : run.queries) result.items.push_back(start_item(run.data, query));
@@ -177,7 +191,8 @@ class BigBenchTask final : public Task {
     ItemRecord item;
     const BigBenchExample& example = data.examples[static_cast<size_t>(query.example)];
     item.item = composite() ? fmt::format("{}/{}", data.name, example.line) : std::to_string(example.line);
-    item.detail = {{"input", first_part(example.input)}, {"choices", example.choices}, {"targets", example.targets}};
+    item.detail = {
+        {"input", first_part(example.input)}, {"choices", example.choices}, {"targets", example.targets}};
     return item;
   }
 
@@ -189,7 +204,8 @@ class BigBenchTask final : public Task {
     return text.substr(0, end) + "...";
   }
 
-  void score(Run& run, const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer, std::span<ItemRecord> records, Json& facts) const {
+  void score(Run& run, const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer,
+             std::span<ItemRecord> records, Json& facts) const {
     const int64_t max_length = task_max_length(params_.max_length, scorer, canonical());
     const PairEncoder encoder(tokenizer, params_.bos == "default");
     std::vector<engine::ScoreRequest> requests;
@@ -197,7 +213,8 @@ class BigBenchTask final : public Task {
     Hasher hasher;
     for (const BigBenchQuery& query : run.queries) {
       const BigBenchExample& example = run.data.examples[static_cast<size_t>(query.example)];
-      const std::string place = fmt::format("task {}, {} line {}", canonical(), run.data.name, example.line + 1);
+      const std::string place =
+          fmt::format("task {}, {} line {}", canonical(), run.data.name, example.line + 1);
       for (const std::string& choice : example.choices) {
         const Pair pair = encoder.encode(query.prompt, choice, place);
         merges += pair.boundary_merge;
@@ -205,7 +222,10 @@ class BigBenchTask final : public Task {
         hasher.update(requests.back().tokens.data(), requests.back().tokens.size() * sizeof(int32_t));
       }
     }
-    facts["requests"] = {{"count", requests.size()}, {"token_stream_sha256", hasher.hex()}, {"boundary_merges", merges}, {"truncated", truncated}};
+    facts["requests"] = {{"count", requests.size()},
+                         {"token_stream_sha256", hasher.hex()},
+                         {"boundary_merges", merges},
+                         {"truncated", truncated}};
     const std::vector<engine::ScoreResult> scored = scorer.score(requests);
     for (size_t q = 0, at = 0; q < run.queries.size(); ++q) {
       const BigBenchExample& example = run.data.examples[static_cast<size_t>(run.queries[q].example)];
@@ -214,7 +234,8 @@ class BigBenchTask final : public Task {
     }
   }
 
-  static void record_choices(Run& run, const BigBenchExample& example, std::span<const engine::ScoreResult> scored, ItemRecord& item) {
+  static void record_choices(Run& run, const BigBenchExample& example,
+                             std::span<const engine::ScoreResult> scored, ItemRecord& item) {
     ChoiceSample sample{example.choices, example.scores, {}, {}};
     bool finite = true;
     for (const engine::ScoreResult& result : scored) {
@@ -228,7 +249,8 @@ class BigBenchTask final : public Task {
       ++run.diverged;
       return;
     }
-    sample.log_prob = run.data.format.absolute_normalization ? sample.absolute_log_prob : normalize_log_probs(sample.absolute_log_prob);
+    sample.log_prob = run.data.format.absolute_normalization ? sample.absolute_log_prob
+                                                             : normalize_log_probs(sample.absolute_log_prob);
     item.loglikelihoods = sample.absolute_log_prob;
     const size_t chosen = chosen_choice(sample);
     item.detail["chosen"] = chosen;
@@ -237,7 +259,8 @@ class BigBenchTask final : public Task {
     run.samples.push_back(std::move(sample));
   }
 
-  void generate(Run& run, const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer, std::span<ItemRecord> records, Json& facts) const {
+  void generate(Run& run, const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer,
+                std::span<ItemRecord> records, Json& facts) const {
     const int64_t max_length = task_max_length(params_.max_length, scorer, canonical());
     const PairEncoder encoder(tokenizer, params_.bos == "default");
     std::vector<engine::GenerateRequest> requests;
@@ -260,7 +283,8 @@ class BigBenchTask final : public Task {
     for (size_t q = 0; q < run.queries.size(); ++q) {
       const BigBenchExample& example = run.data.examples[static_cast<size_t>(run.queries[q].example)];
       const std::string raw = tokenizer.decode(generated[q], true);
-      run.responses.push_back(postprocess_output(raw, 0, run.data.format.stop_strings, run.data.format.output_regex));
+      run.responses.push_back(
+          postprocess_output(raw, 0, run.data.format.stop_strings, run.data.format.output_regex));
       run.targets.push_back(bigbench_targets(example));
       record_text(run, raw, records[q]);
     }
@@ -271,12 +295,14 @@ class BigBenchTask final : public Task {
     const Targets& targets = run.targets.back();
     item.detail["generated"] = valid_text(raw);
     item.detail["answer"] = valid_text(response);
-    if (lists(run.data, "exact_str_match")) item.metrics["exact_str_match"] = exact_str_match(response, targets) ? 1.0 : 0.0;
+    if (lists(run.data, "exact_str_match"))
+      item.metrics["exact_str_match"] = exact_str_match(response, targets) ? 1.0 : 0.0;
     if (lists(run.data, "case_insensitive_str_match")) {
       item.metrics["case_insensitive_str_match"] = case_insensitive_str_match(response, targets) ? 1.0 : 0.0;
     }
     if (lists(run.data, "numeric_match_with_0_1_relative_error")) {
-      item.metrics["numeric_match_with_0_1_relative_error"] = numeric_match(response, targets).value_or(false) ? 1.0 : 0.0;
+      item.metrics["numeric_match_with_0_1_relative_error"] =
+          numeric_match(response, targets).value_or(false) ? 1.0 : 0.0;
     }
   }
 
@@ -305,7 +331,8 @@ class BigBenchTask final : public Task {
   static bool add_metric(const std::string& metric, const Run& run, ScoreData& score) {
     const bool choices = !run.samples.empty();
     const double scored = static_cast<double>(run.samples.size());
-    const double share = scored / std::max(1.0, static_cast<double>(run.samples.size() + static_cast<size_t>(run.diverged)));
+    const double share =
+        scored / std::max(1.0, static_cast<double>(run.samples.size() + static_cast<size_t>(run.diverged)));
     if (metric == "multiple_choice_grade") {
       if (!scores_choices(run.data)) return false;
       // Diverged examples count as wrong.
@@ -321,20 +348,27 @@ class BigBenchTask final : public Task {
       if (value) score.scores[metric] = *value;
       return value.has_value();
     }
-    if (metric == "weighted_log_probabilities" && choices) return score.scores[metric] = weighted_log_probabilities(run.samples), true;
-    if (metric == "weighted_probabilities" && choices) return score.scores[metric] = weighted_probabilities(run.samples), true;
+    if (metric == "weighted_log_probabilities" && choices)
+      return score.scores[metric] = weighted_log_probabilities(run.samples), true;
+    if (metric == "weighted_probabilities" && choices)
+      return score.scores[metric] = weighted_probabilities(run.samples), true;
     if (run.responses.empty()) return false;
     const auto share_of = [&](auto&& matches) {
       double hits = 0;
-      for (size_t i = 0; i < run.responses.size(); ++i) hits += matches(run.responses[i], run.targets[i]) ? 1.0 : 0.0;
+      for (size_t i = 0; i < run.responses.size(); ++i)
+        hits += matches(run.responses[i], run.targets[i]) ? 1.0 : 0.0;
       return hits / static_cast<double>(run.responses.size());
     };
     if (metric == "exact_str_match") return score.scores[metric] = share_of(exact_str_match), true;
-    if (metric == "case_insensitive_str_match") return score.scores[metric] = share_of(case_insensitive_str_match), true;
+    if (metric == "case_insensitive_str_match")
+      return score.scores[metric] = share_of(case_insensitive_str_match), true;
     if (metric == "sequence_f1") return score.scores[metric] = sequence_f1(run.responses, run.targets), true;
     if (metric == "numeric_match_with_0_1_relative_error") {
-      const bool single = std::all_of(run.targets.begin(), run.targets.end(), [](const Targets& t) { return t.size() == 1; });
-      if (single) score.scores[metric] = share_of([](const std::string& r, const Targets& t) { return numeric_match(r, t).value_or(false); });
+      const bool single =
+          std::all_of(run.targets.begin(), run.targets.end(), [](const Targets& t) { return t.size() == 1; });
+      if (single)
+        score.scores[metric] = share_of(
+            [](const std::string& r, const Targets& t) { return numeric_match(r, t).value_or(false); });
       return single;
     }
     return false;
@@ -353,7 +387,8 @@ class BigBenchTask final : public Task {
       result.scores.push_back(std::move(score));
     }
     // The task's own preferred score leads: it is what compact tables show.
-    std::stable_partition(result.scores.begin(), result.scores.end(), [&](const Score& s) { return s.metric == last.preferred; });
+    std::stable_partition(result.scores.begin(), result.scores.end(),
+                          [&](const Score& s) { return s.metric == last.preferred; });
     for (size_t i = 0; i < all.size() && all.size() > 1; ++i) {
       result.provenance["aggregation"].push_back({{"name", all[i].description}, {"scores", all[i].scores}});
     }
@@ -365,7 +400,9 @@ class BigBenchTask final : public Task {
   std::vector<BigBenchData> data_;
 };
 
-std::unique_ptr<Task> make(const Call& call) { return std::make_unique<BigBenchTask>(call, bind_fields<BigBenchParams>(call, "task")); }
+std::unique_ptr<Task> make(const Call& call) {
+  return std::make_unique<BigBenchTask>(call, bind_fields<BigBenchParams>(call, "task"));
+}
 
 }  // namespace
 
@@ -376,15 +413,16 @@ std::string bigbench_summary(const std::string& name) { return bigbench_descript
 std::unique_ptr<Task> make_bigbench_by_name(const Call& call) {
   Call full{"bigbench", {{"name", call.name}}};
   for (const auto& [key, value] : call.args) {
-    if (key == "name" || key == "file") throw ConfigError(fmt::format("task {}: {} is given by the task's name already", call.name, key));
+    if (key == "name" || key == "file")
+      throw ConfigError(fmt::format("task {}: {} is given by the task's name already", call.name, key));
     full.args.emplace_back(key, value);
   }
   return make(full);
 }
 
 TaskInfo bigbench_task() {
-  return {"bigbench", "a BIG-bench JSON task with the official prompt, sampling and scoring", "PyPI bigbench 1.0.0 (json_task.py, task_metrics.py)",
-          field_specs<BigBenchParams>(), make};
+  return {"bigbench", "a BIG-bench JSON task with the official prompt, sampling and scoring",
+          "PyPI bigbench 1.0.0 (json_task.py, task_metrics.py)", field_specs<BigBenchParams>(), make};
 }
 
 }  // namespace qbench::tasks

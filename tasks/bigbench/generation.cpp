@@ -30,7 +30,8 @@ std::vector<std::string> split_spaces(const std::string& text) {
   return words;
 }
 
-/// Decimal digits of any script become ASCII, underscores between digits vanish; "" if the text cannot be a number.
+/// Decimal digits of any script become ASCII, underscores between digits vanish; "" if the text cannot be a
+/// number.
 std::string plain_number(std::string_view text) {
   std::string out;
   text = python_strip(text);
@@ -54,7 +55,9 @@ std::string plain_number(std::string_view text) {
       clean += out[i];
       continue;
     }
-    const auto digit_at = [&](size_t j) { return j < out.size() && std::isdigit(static_cast<unsigned char>(out[j])) != 0; };
+    const auto digit_at = [&](size_t j) {
+      return j < out.size() && std::isdigit(static_cast<unsigned char>(out[j])) != 0;
+    };
     if (i == 0 || !digit_at(i - 1) || !digit_at(i + 1)) return "";
   }
   return clean;
@@ -63,7 +66,8 @@ std::string plain_number(std::string_view text) {
 /// Python's float(text).
 std::optional<double> python_float(std::string_view text) {
   std::string number = plain_number(text);
-  std::transform(number.begin(), number.end(), number.begin(), [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
+  std::transform(number.begin(), number.end(), number.begin(),
+                 [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
   bool negative = false;
   if (!number.empty() && (number[0] == '+' || number[0] == '-')) {
     negative = number[0] == '-';
@@ -89,11 +93,16 @@ std::string first_match(const std::string& text, const std::string& pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   const std::unique_ptr<pcre2_code, void (*)(pcre2_code*)> code(
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr), pcre2_code_free);
-  if (code == nullptr) throw DataError(fmt::format("output_regex \"{}\": not a regular expression (position {})", pattern, offset));
-  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(pcre2_match_data_create_from_pattern(code.get(), nullptr),
-                                                                          pcre2_match_data_free);
-  const int found = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, match.get(), nullptr);
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP,
+                    &error, &offset, nullptr),
+      pcre2_code_free);
+  if (code == nullptr)
+    throw DataError(
+        fmt::format("output_regex \"{}\": not a regular expression (position {})", pattern, offset));
+  const std::unique_ptr<pcre2_match_data, void (*)(pcre2_match_data*)> match(
+      pcre2_match_data_create_from_pattern(code.get(), nullptr), pcre2_match_data_free);
+  const int found = pcre2_match(code.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0,
+                                match.get(), nullptr);
   if (found < 0) return "";
   const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
   return text.substr(range[0], range[1] - range[0]);
@@ -102,7 +111,8 @@ std::string first_match(const std::string& text, const std::string& pattern) {
 std::string first_characters(const std::string& text, int64_t count) {
   int32_t at = 0;
   const auto size = static_cast<int32_t>(text.size());
-  for (int64_t i = 0; i < count && at < size; ++i) U8_FWD_1(reinterpret_cast<const uint8_t*>(text.data()), at, size);
+  for (int64_t i = 0; i < count && at < size; ++i)
+    U8_FWD_1(reinterpret_cast<const uint8_t*>(text.data()), at, size);
   return text.substr(0, static_cast<size_t>(at));
 }
 
@@ -114,7 +124,8 @@ bool exact_str_match(const std::string& response, const Targets& targets) {
 
 bool case_insensitive_str_match(const std::string& response, const Targets& targets) {
   const std::string wanted = python_lower(python_strip(response));
-  return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) { return python_lower(python_strip(target)) == wanted; });
+  return std::any_of(targets.begin(), targets.end(),
+                     [&](const std::string& target) { return python_lower(python_strip(target)) == wanted; });
 }
 
 std::optional<bool> numeric_match(const std::string& response, const Targets& targets) {
@@ -138,12 +149,14 @@ double sequence_f1(std::span<const std::string> responses, std::span<const Targe
   return 100 * total / static_cast<double>(responses.size());
 }
 
-std::string postprocess_output(const std::string& original, int64_t max_length, const std::vector<std::string>& stop_strings,
+std::string postprocess_output(const std::string& original, int64_t max_length,
+                               const std::vector<std::string>& stop_strings,
                                const std::string& output_regex) {
   std::string text = max_length > 0 ? first_characters(original, max_length) : original;
   for (const std::string& stop : stop_strings) {
     const size_t at = text.find(stop);
-    // A stop string at the very start is not honoured, and the stop string itself stays: the official code's habit.
+    // A stop string at the very start is not honoured, and the stop string itself stays: the official code's
+    // habit.
     if (at != std::string::npos && at > 0) text.resize(at + stop.size());
   }
   return output_regex.empty() ? text : first_match(text, output_regex);

@@ -24,8 +24,8 @@ std::vector<double> normalized_targets(const ChoiceSample& sample) {
   return targets;
 }
 
-/// Shares of the choices, whatever normalisation log_prob has; dividing also moves equal shares such as 1/3 onto the edge
-/// of their bucket.
+/// Shares of the choices, whatever normalisation log_prob has; dividing also moves equal shares such as 1/3
+/// onto the edge of their bucket.
 std::vector<double> probabilities(const ChoiceSample& sample) {
   std::vector<double> p;
   double total = 0;
@@ -53,9 +53,11 @@ size_t chosen_choice(const ChoiceSample& sample) {
     if (values[i] == top) tied.push_back(i);
   }
   if (tied.size() <= 1) return tied.empty() ? 0 : tied.front();
-  const std::string digest = sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)});
+  const std::string digest =
+      sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)});
   size_t remainder = 0;
-  for (const char c : digest) remainder = (remainder * 16 + static_cast<size_t>(c <= '9' ? c - '0' : c - 'a' + 10)) % tied.size();
+  for (const char c : digest)
+    remainder = (remainder * 16 + static_cast<size_t>(c <= '9' ? c - '0' : c - 'a' + 10)) % tied.size();
   return tied[remainder];
 }
 
@@ -71,7 +73,8 @@ double brier_score(std::span<const ChoiceSample> samples) {
   for (const ChoiceSample& sample : samples) {
     const std::vector<double> targets = normalized_targets(sample);
     const std::vector<double> p = probabilities(sample);
-    for (size_t i = 0; i < targets.size(); ++i) total += targets[i] * (p[i] - 1) * (p[i] - 1) + (1 - targets[i]) * p[i] * p[i];
+    for (size_t i = 0; i < targets.size(); ++i)
+      total += targets[i] * (p[i] - 1) * (p[i] - 1) + (1 - targets[i]) * p[i] * p[i];
     choices += targets.size();
   }
   return total / static_cast<double>(choices);
@@ -119,7 +122,8 @@ std::optional<double> macro_f1(std::span<const ChoiceSample> samples) {
 double weighted_log_probabilities(std::span<const ChoiceSample> samples) {
   double total = 0;
   for (const ChoiceSample& sample : samples) {
-    for (size_t i = 0; i < sample.choices.size(); ++i) total += sample.target_scores[i] * sample.absolute_log_prob[i];
+    for (size_t i = 0; i < sample.choices.size(); ++i)
+      total += sample.target_scores[i] * sample.absolute_log_prob[i];
   }
   return total / static_cast<double>(samples.size());
 }
@@ -127,7 +131,8 @@ double weighted_log_probabilities(std::span<const ChoiceSample> samples) {
 double weighted_probabilities(std::span<const ChoiceSample> samples) {
   double total = 0;
   for (const ChoiceSample& sample : samples) {
-    for (size_t i = 0; i < sample.choices.size(); ++i) total += sample.target_scores[i] * std::exp(sample.absolute_log_prob[i]);
+    for (size_t i = 0; i < sample.choices.size(); ++i)
+      total += sample.target_scores[i] * std::exp(sample.absolute_log_prob[i]);
   }
   return total / static_cast<double>(samples.size());
 }
@@ -140,7 +145,9 @@ double default_low_score(const std::string& metric) {
 }
 
 double default_high_score(const std::string& metric) {
-  if (metric == "bleu" || metric == "sequence_f1" || metric.starts_with("rouge") || metric == "normalized_aggregate_score") return 100;
+  if (metric == "bleu" || metric == "sequence_f1" || metric.starts_with("rouge") ||
+      metric == "normalized_aggregate_score")
+    return 100;
   if (metric.starts_with("log_likelihood") || metric == "weighted_log_probabilities") return 0;
   return metric == "bleurt" ? 1.1 : 1;
 }
@@ -174,8 +181,10 @@ ScoreData combine(const std::string& task, std::span<const ScoreData> members) {
     all_grade = all_grade && member.preferred == "multiple_choice_grade";
     low += member.low;
   }
-  for (const auto& [metric, sum] : sums) combined.scores[metric] = sum.first / static_cast<double>(sum.second);
-  if (const auto aggregate = normalized_aggregate(members)) combined.scores["normalized_aggregate_score"] = *aggregate;
+  for (const auto& [metric, sum] : sums)
+    combined.scores[metric] = sum.first / static_cast<double>(sum.second);
+  if (const auto aggregate = normalized_aggregate(members))
+    combined.scores["normalized_aggregate_score"] = *aggregate;
   combined.preferred = all_grade ? "multiple_choice_grade" : "normalized_aggregate_score";
   combined.low = all_grade ? low / static_cast<double>(members.size()) : 0;
   combined.high = all_grade ? 1 : 100;
@@ -194,7 +203,8 @@ std::vector<ScoreData> aggregate_scores(const std::string& task, std::vector<Sco
     }
     for (ScoreData& score : scores) {
       if (score.shots != shots) continue;
-      if (const auto aggregate = normalized_aggregate(members)) score.scores["normalized_aggregate_score"] = *aggregate;
+      if (const auto aggregate = normalized_aggregate(members))
+        score.scores["normalized_aggregate_score"] = *aggregate;
     }
   }
   return scores;

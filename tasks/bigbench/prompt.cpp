@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint32_t kSeed = 42;
 
-std::string build_prompt(const BigBenchFormat& format, const std::vector<std::string>& shots, const BigBenchExample& query) {
+std::string build_prompt(const BigBenchFormat& format, const std::vector<std::string>& shots,
+                         const BigBenchExample& query) {
   std::string prompt = format.task_prefix;
   for (const std::string& shot : shots) prompt += shot + format.separator;
   return prompt + format_bigbench_input(format, query);
@@ -25,7 +26,9 @@ std::vector<std::string> bigbench_targets(const BigBenchExample& example) {
   if (!example.targets.empty()) return example.targets;
   const auto [worst, best] = std::minmax_element(example.scores.begin(), example.scores.end());
   if (*worst == *best) {
-    throw DataError(fmt::format("line {}: all choices have the same score, so the example has no answer to show as a shot", example.line + 1));
+    throw DataError(fmt::format(
+        "line {}: all choices have the same score, so the example has no answer to show as a shot",
+        example.line + 1));
   }
   const auto first_best = std::find(example.scores.begin(), example.scores.end(), *best);
   return {example.choices[static_cast<size_t>(first_best - example.scores.begin())]};
@@ -37,7 +40,8 @@ std::string format_bigbench_input(const BigBenchFormat& format, const BigBenchEx
     std::vector<std::string> sorted = example.choices;
     std::sort(sorted.begin(), sorted.end());
     // Seeded anew for every example, so the order depends on the number of choices only.
-    for (const int64_t i : NumpyRandomState(kSeed).permutation(std::ssize(sorted))) text += format.choice_prefix + sorted[static_cast<size_t>(i)];
+    for (const int64_t i : NumpyRandomState(kSeed).permutation(std::ssize(sorted)))
+      text += format.choice_prefix + sorted[static_cast<size_t>(i)];
   }
   return text + format.output_prefix;
 }
@@ -45,7 +49,8 @@ std::string format_bigbench_input(const BigBenchFormat& format, const BigBenchEx
 std::vector<BigBenchQuery> sample_bigbench(const BigBenchData& data, int64_t limit, int64_t shots) {
   const int64_t n = std::ssize(data.examples);
   if (shots > n - 1) {
-    throw ConfigError(fmt::format("bigbench {}: {} shots need {} other examples; the task has {}", data.name, shots, shots, n - 1));
+    throw ConfigError(fmt::format("bigbench {}: {} shots need {} other examples; the task has {}", data.name,
+                                  shots, shots, n - 1));
   }
   const int64_t asked = limit > 0 ? std::min(limit, n) : n;
   NumpyRandomState random(kSeed);
@@ -58,7 +63,8 @@ std::vector<BigBenchQuery> sample_bigbench(const BigBenchData& data, int64_t lim
     entry.example = query;
     std::vector<std::string> texts;
     if (shots > 0) {
-      for (const int64_t other : random.choice(n - 1, shots)) entry.shots.push_back(other < query ? other : other + 1);
+      for (const int64_t other : random.choice(n - 1, shots))
+        entry.shots.push_back(other < query ? other : other + 1);
       for (const int64_t shot : entry.shots) {
         const BigBenchExample& example = data.examples[static_cast<size_t>(shot)];
         const std::vector<std::string> targets = bigbench_targets(example);

@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 /// Folders that may hold tasks, first wins.
 std::vector<fs::path> folders() {
   std::vector<fs::path> list = {share_dir() / "tasks" / "bigbench"};
-  if (const char* data = std::getenv("QBENCH_DATA"); data != nullptr && *data != '\0') list.emplace_back(fs::path(data) / "bigbench");
+  if (const char* data = std::getenv("QBENCH_DATA"); data != nullptr && *data != '\0')
+    list.emplace_back(fs::path(data) / "bigbench");
   list.push_back(qbench_home() / "data" / "bigbench");
   return list;
 }
@@ -76,7 +77,8 @@ bool truthy(const OrderedJson& value) {
   return !value.empty() && !(value.is_string() && value.get<std::string>().empty());
 }
 
-std::string text_or(const OrderedJson& header, const char* key, const std::string& fallback, const std::string& place) {
+std::string text_or(const OrderedJson& header, const char* key, const std::string& fallback,
+                    const std::string& place) {
   if (!header.contains(key) || header.at(key).is_null()) return fallback;
   if (!header.at(key).is_string()) throw DataError(fmt::format("{}: {}: expected text", place, key));
   return header.at(key).get<std::string>();
@@ -96,10 +98,12 @@ BigBenchExample parse_example(const OrderedJson& record, const std::string& plac
   for (const char* key : {"targets", "target"}) {
     if (!record.contains(key) || record.at(key).is_null()) continue;
     const auto& targets = record.at(key);
-    example.targets = targets.is_array() ? targets.get<std::vector<std::string>>() : std::vector{targets.get<std::string>()};
+    example.targets = targets.is_array() ? targets.get<std::vector<std::string>>()
+                                         : std::vector{targets.get<std::string>()};
     break;
   }
-  if (example.choices.empty() && example.targets.empty()) throw DataError(place + ": has neither target_scores nor target");
+  if (example.choices.empty() && example.targets.empty())
+    throw DataError(place + ": has neither target_scores nor target");
   return example;
 }
 
@@ -125,7 +129,8 @@ void parse_scoring(const OrderedJson& header, const std::string& place, BigBench
     data.metrics = header.at("metrics").get<std::vector<std::string>>();
     if (data.metrics.empty()) throw DataError(place + ": metrics is empty");
     data.preferred = header.contains("preferred_score") && header.at("preferred_score").is_string()
-                         ? header.at("preferred_score").get<std::string>() : data.metrics.front();
+                         ? header.at("preferred_score").get<std::string>()
+                         : data.metrics.front();
   } catch (const OrderedJson::exception& error) {
     throw DataError(fmt::format("{}: metrics: {}", place, error.what()));
   }
@@ -140,8 +145,10 @@ BigBenchFormat bigbench_format(const OrderedJson& header, const std::string& pla
   format.output_prefix = text_or(header, "example_output_prefix", format.output_prefix, place);
   format.choice_prefix = text_or(header, "choice_prefix", format.choice_prefix, place);
   format.separator = text_or(header, "few_shot_example_separator", format.separator, place);
-  if (header.contains("append_choices_to_input")) format.append_choices = truthy(header.at("append_choices_to_input"));
-  if (header.contains("absolute_normalization")) format.absolute_normalization = truthy(header.at("absolute_normalization"));
+  if (header.contains("append_choices_to_input"))
+    format.append_choices = truthy(header.at("append_choices_to_input"));
+  if (header.contains("absolute_normalization"))
+    format.absolute_normalization = truthy(header.at("absolute_normalization"));
   const bool has_stop = header.contains("stop_string") && !header.at("stop_string").is_null();
   if (has_stop) {
     const OrderedJson& stop = header.at("stop_string");
@@ -149,7 +156,9 @@ BigBenchFormat bigbench_format(const OrderedJson& header, const std::string& pla
     if (stop.is_array()) format.stop_strings = stop.get<std::vector<std::string>>();
   }
   const bool has_regex = header.contains("output_regex") && !header.at("output_regex").is_null();
-  format.output_regex = has_regex ? text_or(header, "output_regex", "", place) : has_stop ? "" : "[^\\.\\?\\!\\;\\n]+";
+  format.output_regex = has_regex  ? text_or(header, "output_regex", "", place)
+                        : has_stop ? ""
+                                   : "[^\\.\\?\\!\\;\\n]+";
   return format;
 }
 
@@ -174,9 +183,11 @@ BigBenchFiles find_bigbench(const std::string& name) {
     }
   }
   const auto names = bigbench_tasks();
-  throw ConfigError(fmt::format("bigbench: unknown task \"{}\".{} Here are: {}. All tasks of the package: pip download --no-deps --no-binary "
-                                ":all: bigbench==1.0.0, unpack it, then qbench data add bigbench FOLDER.",
-                                name, did_you_mean(name, names), fmt::join(names, ", ")));
+  throw ConfigError(
+      fmt::format("bigbench: unknown task \"{}\".{} Here are: {}. All tasks of the package: pip download "
+                  "--no-deps --no-binary "
+                  ":all: bigbench==1.0.0, unpack it, then qbench data add bigbench FOLDER.",
+                  name, did_you_mean(name, names), fmt::join(names, ", ")));
 }
 
 BigBenchFiles find_bigbench_file(const std::string& path) {
@@ -188,10 +199,12 @@ BigBenchFiles find_bigbench_file(const std::string& path) {
     files.header = files.examples.parent_path() / (replace_all(name, "/", "__") + ".yaml");
     std::error_code error;
     if (!fs::is_regular_file(files.header, error)) {
-      throw DataError(fmt::format("{}: the header {} is missing beside it", path, files.header.filename().string()));
+      throw DataError(
+          fmt::format("{}: the header {} is missing beside it", path, files.header.filename().string()));
     }
   } else {
-    files.name = files.examples.filename() == "task.json" ? files.examples.parent_path().filename().string() : files.examples.stem().string();
+    files.name = files.examples.filename() == "task.json" ? files.examples.parent_path().filename().string()
+                                                          : files.examples.stem().string();
   }
   Hasher hasher;
   hasher.field(sha256_file(files.examples));
@@ -203,7 +216,8 @@ BigBenchFiles find_bigbench_file(const std::string& path) {
 std::string bigbench_description(const BigBenchFiles& files) {
   if (files.header.empty()) return "";
   const OrderedJson header = read_header(files.header);
-  const OrderedJson& fields = header.contains("description") || !header.contains("task_json") ? header : header.at("task_json");
+  const OrderedJson& fields =
+      header.contains("description") || !header.contains("task_json") ? header : header.at("task_json");
   return replace_all(text_or(fields, "description", "", files.header.string()), "\n", " ");
 }
 
@@ -213,7 +227,8 @@ BigBenchData load_bigbench(const BigBenchFiles& files) {
   const std::string place = files.examples.string();
   if (!files.header.empty()) {
     const OrderedJson header = read_header(files.header);
-    const OrderedJson& fields = header.contains("task_json") && header.at("task_json").is_object() ? header.at("task_json") : header;
+    const OrderedJson& fields =
+        header.contains("task_json") && header.at("task_json").is_object() ? header.at("task_json") : header;
     data.format = bigbench_format(fields, files.header.string());
     parse_scoring(fields, files.header.string(), data);
     parse_examples(data::read_records(files.examples), place, data);

@@ -26,9 +26,9 @@ struct BigBenchFormat {
 struct BigBenchExample {
   int64_t line = 0;  ///< 0-based line of the file
   std::string input;
-  std::vector<std::string> choices;   ///< file order; empty for generation
-  std::vector<double> scores;         ///< target score per choice
-  std::vector<std::string> targets;   ///< accepted texts; empty if the file gives none
+  std::vector<std::string> choices;  ///< file order; empty for generation
+  std::vector<double> scores;        ///< target score per choice
+  std::vector<std::string> targets;  ///< accepted texts; empty if the file gives none
 };
 
 struct BigBenchData {
@@ -47,7 +47,8 @@ struct BigBenchFiles {
   std::string sha256;                      ///< over both
 };
 
-/// Tasks that are here: shipped, imported (QBENCH_HOME/data/bigbench), below $QBENCH_DATA/bigbench. Sorted names with '/'.
+/// Tasks that are here: shipped, imported (QBENCH_HOME/data/bigbench), below $QBENCH_DATA/bigbench. Sorted
+/// names with '/'.
 std::vector<std::string> bigbench_tasks();
 /// Files of one task. @throws ConfigError (unknown: nearest name, how to get all tasks).
 BigBenchFiles find_bigbench(const std::string& name);

@@ -26,7 +26,8 @@ std::vector<int32_t> PairEncoder::encode_text(std::string_view text) const {
   return tokenizer_.encode(text, {.add_special = tokenizer_bos_ && !spelled, .parse_special = true});
 }
 
-Pair PairEncoder::encode(std::string_view context, std::string_view continuation, const std::string& place) const {
+Pair PairEncoder::encode(std::string_view context, std::string_view continuation,
+                         const std::string& place) const {
   Pair pair;
   if (context.empty()) {
     pair.continuation = tokenizer_.encode(continuation, {.add_special = false, .parse_special = true});
@@ -35,7 +36,8 @@ Pair PairEncoder::encode(std::string_view context, std::string_view continuation
     if (spelled) pair.continuation.erase(pair.continuation.begin());
   } else {
     const size_t spaces = trailing_space_bytes(context);
-    const std::string moved = std::string(context.substr(context.size() - spaces)) + std::string(continuation);
+    const std::string moved =
+        std::string(context.substr(context.size() - spaces)) + std::string(continuation);
     context.remove_suffix(spaces);
     const std::vector<int32_t> whole = encode_text(std::string(context) + moved);
     pair.context = encode_text(context);
@@ -44,16 +46,19 @@ Pair PairEncoder::encode(std::string_view context, std::string_view continuation
     pair.continuation.assign(whole.begin() + split, whole.end());
   }
   if (pair.context.empty()) {
-    throw DataError(fmt::format("{}: the context \"{}\" is white space only and gives no token; give it text or leave it empty",
-                                place, context));
+    throw DataError(fmt::format(
+        "{}: the context \"{}\" is white space only and gives no token; give it text or leave it empty",
+        place, context));
   }
   if (pair.continuation.empty()) {
-    throw DataError(fmt::format("{}: the continuation \"{}\" gives no token of its own after its context", place, continuation));
+    throw DataError(fmt::format("{}: the continuation \"{}\" gives no token of its own after its context",
+                                place, continuation));
   }
   return pair;
 }
 
-engine::ScoreRequest pair_request(const Pair& pair, int64_t max_length, int64_t& truncated, const std::string& place) {
+engine::ScoreRequest pair_request(const Pair& pair, int64_t max_length, int64_t& truncated,
+                                  const std::string& place) {
   if (std::ssize(pair.continuation) > max_length) {
     throw DataError(fmt::format("{}: the continuation has {} tokens, more than the model takes ({})", place,
                                 pair.continuation.size(), max_length));
@@ -70,7 +75,8 @@ engine::ScoreRequest pair_request(const Pair& pair, int64_t max_length, int64_t&
   return request;
 }
 
-std::vector<engine::ScoreRequest> rolling_requests(const std::vector<int32_t>& ids, int32_t prefix, int64_t max_length) {
+std::vector<engine::ScoreRequest> rolling_requests(const std::vector<int32_t>& ids, int32_t prefix,
+                                                   int64_t max_length) {
   std::vector<engine::ScoreRequest> requests;
   const int64_t n = std::ssize(ids);
   for (int64_t done = 0; done < n;) {

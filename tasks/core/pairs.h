@@ -1,5 +1,5 @@
-// Context and continuation as token ids, the way lm-evaluation-harness 0.4 does it (eval_protocol, sections 3.2 and 3.3),
-// and its disjoint rolling windows (section 2.7).
+// Context and continuation as token ids, the way lm-evaluation-harness 0.4 does it (eval_protocol,
+// sections 3.2 and 3.3), and its disjoint rolling windows (section 2.7).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace qbench::tasks {
 struct Pair {
   std::vector<int32_t> context;       ///< never empty
   std::vector<int32_t> continuation;  ///< never empty
-  bool boundary_merge = false;        ///< a token of the whole text spans the boundary: what is fed is not the text's encoding
+  bool boundary_merge =
+      false;  ///< a token of the whole text spans the boundary: what is fed is not the text's encoding
 };
 
 class PairEncoder {
@@ -28,7 +29,8 @@ class PairEncoder {
   Pair encode(std::string_view context, std::string_view continuation, const std::string& place) const;
   /// Ids of a whole text: for rolling windows.
   std::vector<int32_t> encode_text(std::string_view text) const;
-  /// BOS, else EOS: what stands before a text without context. @throws DataError if the tokenizer has neither.
+  /// BOS, else EOS: what stands before a text without context. @throws DataError if the tokenizer has
+  /// neither.
   int32_t prefix() const;
 
  private:
@@ -40,10 +42,12 @@ class PairEncoder {
 /// The request for a pair: the last `max_length` + 1 tokens, so the left of the context goes first.
 /// @param truncated  incremented if tokens were dropped
 /// @throws DataError  the continuation alone is longer than the model's input
-engine::ScoreRequest pair_request(const Pair& pair, int64_t max_length, int64_t& truncated, const std::string& place);
+engine::ScoreRequest pair_request(const Pair& pair, int64_t max_length, int64_t& truncated,
+                                  const std::string& place);
 
-/// Disjoint windows that score every token once; all but the first start after one token of history, the last has full
-/// left context. No window for no tokens.
-std::vector<engine::ScoreRequest> rolling_requests(const std::vector<int32_t>& ids, int32_t prefix, int64_t max_length);
+/// Disjoint windows that score every token once; all but the first start after one token of history, the last
+/// has full left context. No window for no tokens.
+std::vector<engine::ScoreRequest> rolling_requests(const std::vector<int32_t>& ids, int32_t prefix,
+                                                   int64_t max_length);
 
 }  // namespace qbench::tasks

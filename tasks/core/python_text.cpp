@@ -43,7 +43,8 @@ size_t leading_space_bytes(std::string_view text) {
 
 bool is_python_space(int32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
 size_t trailing_space_bytes(std::string_view text) {
@@ -59,7 +60,9 @@ size_t trailing_space_bytes(std::string_view text) {
   return text.size() - static_cast<size_t>(end);
 }
 
-std::string_view python_rstrip(std::string_view text) { return text.substr(0, text.size() - trailing_space_bytes(text)); }
+std::string_view python_rstrip(std::string_view text) {
+  return text.substr(0, text.size() - trailing_space_bytes(text));
+}
 
 std::string_view python_strip(std::string_view text) {
   text = python_rstrip(text);
@@ -86,7 +89,9 @@ int64_t count_words(std::string_view text) {
   return runs + 1;
 }
 
-std::string python_lower(std::string_view text) { return to_utf8(to_icu(text).toLower(icu::Locale::getRoot())); }
+std::string python_lower(std::string_view text) {
+  return to_utf8(to_icu(text).toLower(icu::Locale::getRoot()));
+}
 
 std::string python_capitalize(std::string_view text) {
   const size_t first = first_length(text);

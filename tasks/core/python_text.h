@@ -1,4 +1,5 @@
-// Python's string rules, which evaluation programs inherit: what white space is, how text is stripped, cased, counted.
+// Python's string rules, which evaluation programs inherit: what white space is, how text is stripped, cased,
+// counted.
 #pragma once
 
 #include <cstdint>

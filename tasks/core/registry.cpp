@@ -1,4 +1,5 @@
-// The one list of task kinds. A new kind adds its line here; a new multiple-choice task is only a file in tasks/defs.
+// The one list of task kinds. A new kind adds its line here; a new multiple-choice task is only a file in
+// tasks/defs.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -42,7 +43,9 @@ std::string task_summary(const std::string& name) {
   }
   if (const TaskFileRef file = find_task_file(name); !file.path.empty()) return task_file_summary(file.path);
   const auto bigbench = bigbench_names();
-  return std::find(bigbench.begin(), bigbench.end(), name) == bigbench.end() ? "" : "BIG-bench: " + bigbench_summary(name);
+  return std::find(bigbench.begin(), bigbench.end(), name) == bigbench.end()
+             ? ""
+             : "BIG-bench: " + bigbench_summary(name);
 }
 
 std::unique_ptr<Task> make_task(const std::string& text) {
@@ -50,12 +53,14 @@ std::unique_ptr<Task> make_task(const std::string& text) {
   for (const TaskInfo& kind : task_registry()) {
     if (kind.name == call.name) return kind.make(call);
   }
-  if (const TaskFileRef file = find_task_file(call.name); !file.path.empty()) return make_task_file(file, call);
+  if (const TaskFileRef file = find_task_file(call.name); !file.path.empty())
+    return make_task_file(file, call);
   const auto bigbench = bigbench_names();
-  if (std::find(bigbench.begin(), bigbench.end(), call.name) != bigbench.end()) return make_bigbench_by_name(call);
+  if (std::find(bigbench.begin(), bigbench.end(), call.name) != bigbench.end())
+    return make_bigbench_by_name(call);
   const auto names = task_names();
-  throw ConfigError(fmt::format("unknown task \"{}\".{} `qbench describe tasks` lists them: {}.", call.name, did_you_mean(call.name, names),
-                                fmt::join(names, ", ")));
+  throw ConfigError(fmt::format("unknown task \"{}\".{} `qbench describe tasks` lists them: {}.", call.name,
+                                did_you_mean(call.name, names), fmt::join(names, ", ")));
 }
 
 }  // namespace qbench::tasks

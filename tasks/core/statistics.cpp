@@ -24,7 +24,8 @@ std::optional<double> mean_stderr(std::span<const double> values) {
   return std::sqrt(squares / (n - 1)) / std::sqrt(n);
 }
 
-std::vector<double> bootstrap_perplexity_chunk(std::span<const double> loglikelihoods, uint64_t chunk, int64_t replicates) {
+std::vector<double> bootstrap_perplexity_chunk(std::span<const double> loglikelihoods, uint64_t chunk,
+                                               int64_t replicates) {
   PythonRandom random(chunk);
   const auto n = static_cast<double>(loglikelihoods.size());
   std::vector<double> values;
@@ -38,12 +39,14 @@ std::vector<double> bootstrap_perplexity_chunk(std::span<const double> loglikeli
   return values;
 }
 
-std::optional<double> bootstrap_perplexity_stderr(std::span<const double> loglikelihoods, int64_t replicates) {
+std::optional<double> bootstrap_perplexity_stderr(std::span<const double> loglikelihoods,
+                                                  int64_t replicates) {
   if (loglikelihoods.size() < 2 || replicates < 2) return std::nullopt;
   constexpr int64_t kChunk = 1000;
   std::vector<double> values;
   for (int64_t chunk = 0; chunk < std::max<int64_t>(replicates / kChunk, 1); ++chunk) {
-    const auto part = bootstrap_perplexity_chunk(loglikelihoods, static_cast<uint64_t>(chunk), std::min(replicates, kChunk));
+    const auto part = bootstrap_perplexity_chunk(loglikelihoods, static_cast<uint64_t>(chunk),
+                                                 std::min(replicates, kChunk));
     values.insert(values.end(), part.begin(), part.end());
   }
   return *mean_stderr(values) * std::sqrt(static_cast<double>(values.size()));

@@ -1,5 +1,5 @@
-// A task: what is measured on a cell. Builds requests from data and a tokenizer, scores them, reduces to metrics.
-// No torch here: the model is a Scorer.
+// A task: what is measured on a cell. Builds requests from data and a tokenizer, scores them, reduces to
+// metrics. No torch here: the model is a Scorer.
 #pragma once
 
 #include <memory>
@@ -15,10 +15,10 @@
 namespace qbench::tasks {
 
 struct Score {
-  std::string metric;            ///< "ppl", "acc", "acc_norm", "kl_mean", ...
+  std::string metric;  ///< "ppl", "acc", "acc_norm", "kl_mean", ...
   double value = 0;
   std::optional<double> stderr_;
-  int64_t n = 0;                 ///< items (documents, windows, tokens) behind the value
+  int64_t n = 0;  ///< items (documents, windows, tokens) behind the value
   bool higher_is_better = true;
 };
 
@@ -29,7 +29,7 @@ struct ItemRecord {
   std::optional<double> nll;           ///< summed negative log likelihood of a window
   int64_t tokens = 0;                  ///< scored tokens
   Json metrics = Json::object();       ///< {"acc": 1.0, "acc_norm": 0.0}
-  Json detail = Json::object();        ///< texts, chosen answer, per-request ids if asked: what a drill-down shows
+  Json detail = Json::object();  ///< texts, chosen answer, per-request ids if asked: what a drill-down shows
 };
 
 struct TaskResult {
@@ -37,7 +37,8 @@ struct TaskResult {
   std::string protocol;  ///< id of the exact semantics, e.g. "ppl/win B S=2048 bos=default"
   std::vector<Score> scores;
   std::vector<ItemRecord> items;
-  Json provenance = Json::object();  ///< data hash, token stream hash, docs, limit, truncations, boundary merges, NaN count
+  Json provenance =
+      Json::object();  ///< data hash, token stream hash, docs, limit, truncations, boundary merges, NaN count
 };
 
 /// Size of the work before any data is tokenised, for the plan's estimate.
@@ -56,7 +57,9 @@ class Task {
   virtual std::string protocol() const = 0;
   virtual TaskCost cost() const = 0;
   /// Requests whose baseline states diverge() will need; empty for tasks without a baseline.
-  virtual std::vector<engine::ScoreRequest> baseline_requests(const tokenizers::Tokenizer&) const { return {}; }
+  virtual std::vector<engine::ScoreRequest> baseline_requests(const tokenizers::Tokenizer&) const {
+    return {};
+  }
   virtual TaskResult run(const tokenizers::Tokenizer& tokenizer, engine::Scorer& scorer) const = 0;
 };
 

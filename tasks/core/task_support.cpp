@@ -15,12 +15,14 @@ CheckedCall check_task_call(const std::vector<FieldSpec>& fields, const Call& ca
   checked.values = check_call(fields, call, "task");
   checked.canonical.name = call.name;
   for (size_t i = 0; i < fields.size(); ++i) {
-    if (checked.values[i].second != fields[i].default_value) checked.canonical.args.push_back(checked.values[i]);
+    if (checked.values[i].second != fields[i].default_value)
+      checked.canonical.args.push_back(checked.values[i]);
   }
   return checked;
 }
 
-std::string task_identity(const CheckedCall& call, const std::vector<std::string>& places, const std::string& data_hash) {
+std::string task_identity(const CheckedCall& call, const std::vector<std::string>& places,
+                          const std::string& data_hash) {
   Call full{call.canonical.name, {}};
   for (const auto& [key, value] : call.values) {
     if (std::find(places.begin(), places.end(), key) == places.end()) full.args.emplace_back(key, value);
@@ -30,7 +32,9 @@ std::string task_identity(const CheckedCall& call, const std::vector<std::string
 
 std::vector<int64_t> Selection::pick(int64_t available) const {
   if (limit > 0 && subset > 0) {
-    throw ConfigError("limit and subset exclude each other: limit takes the first documents, subset draws some at random. Drop one.");
+    throw ConfigError(
+        "limit and subset exclude each other: limit takes the first documents, subset draws some at random. "
+        "Drop one.");
   }
   std::vector<int64_t> picked;
   if (subset > 0 && subset < available) {
@@ -60,8 +64,8 @@ Json describe_text(const data::TextRef& ref) {
 int64_t task_max_length(int64_t wanted, const engine::Scorer& scorer, const std::string& task) {
   if (wanted == 0) return scorer.max_position();
   if (wanted > scorer.max_position()) {
-    throw ConfigError(fmt::format("task {}: {} tokens exceed the model's maximum position {}. Lower it.", task, wanted,
-                                  scorer.max_position()));
+    throw ConfigError(fmt::format("task {}: {} tokens exceed the model's maximum position {}. Lower it.",
+                                  task, wanted, scorer.max_position()));
   }
   return wanted;
 }

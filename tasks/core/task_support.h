@@ -15,14 +15,16 @@ inline constexpr const char* kTasksVersion = "tasks/1";
 
 /// A call checked against its fields, in its two spellings.
 struct CheckedCall {
-  Call canonical;                                           ///< arguments that differ from their defaults, in field order
+  Call canonical;  ///< arguments that differ from their defaults, in field order
   std::vector<std::pair<std::string, std::string>> values;  ///< every parameter
 };
 /// @throws ConfigError
 CheckedCall check_task_call(const std::vector<FieldSpec>& fields, const Call& call);
 
-/// Identity: version, kind, every parameter except those in `places` (paths: content counts, not place), data hash.
-std::string task_identity(const CheckedCall& call, const std::vector<std::string>& places, const std::string& data_hash);
+/// Identity: version, kind, every parameter except those in `places` (paths: content counts, not place), data
+/// hash.
+std::string task_identity(const CheckedCall& call, const std::vector<std::string>& places,
+                          const std::string& data_hash);
 
 /// Which documents are scored. limit: the first n in the protocol's own order; subset: n drawn with Python's
 /// random.Random(subset_seed).sample, kept in order. 0 = all.
@@ -44,7 +46,8 @@ struct Selection {
 /// Data of a text as provenance.
 Json describe_text(const data::TextRef& ref);
 
-/// Model length of a task: the task's max_length if given, else the model's. @throws ConfigError if it exceeds the model's.
+/// Model length of a task: the task's max_length if given, else the model's. @throws ConfigError if it
+/// exceeds the model's.
 int64_t task_max_length(int64_t wanted, const engine::Scorer& scorer, const std::string& task);
 
 /// Code in a text of `bytes` bytes: a rough number of tokens for estimates.

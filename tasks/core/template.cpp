@@ -35,8 +35,12 @@ std::string delete_spans(const std::string& text, const std::string& open, const
   return out.append(text, begin);
 }
 
-std::string before(const std::string& text, size_t at) { return at == std::string::npos ? text : text.substr(0, at); }
-std::string after(const std::string& text, size_t at, size_t width) { return at == std::string::npos ? "" : text.substr(at + width); }
+std::string before(const std::string& text, size_t at) {
+  return at == std::string::npos ? text : text.substr(0, at);
+}
+std::string after(const std::string& text, size_t at, size_t width) {
+  return at == std::string::npos ? "" : text.substr(at + width);
+}
 
 const TextFilter kTextFilters[] = {
     {"trim", 0, [](const std::string& t, const Arguments&) { return std::string(python_strip(t)); }},
@@ -48,9 +52,11 @@ const TextFilter kTextFilters[] = {
     {"replace", 2, [](const std::string& t, const Arguments& a) { return replace_all(t, a[0], a[1]); }},
     {"delete_spans", 2, [](const std::string& t, const Arguments& a) { return delete_spans(t, a[0], a[1]); }},
     {"before", 1, [](const std::string& t, const Arguments& a) { return before(t, t.find(a[0])); }},
-    {"after", 1, [](const std::string& t, const Arguments& a) { return after(t, t.find(a[0]), a[0].size()); }},
+    {"after", 1,
+     [](const std::string& t, const Arguments& a) { return after(t, t.find(a[0]), a[0].size()); }},
     {"before_last", 1, [](const std::string& t, const Arguments& a) { return before(t, t.rfind(a[0])); }},
-    {"after_last", 1, [](const std::string& t, const Arguments& a) { return after(t, t.rfind(a[0]), a[0].size()); }},
+    {"after_last", 1,
+     [](const std::string& t, const Arguments& a) { return after(t, t.rfind(a[0]), a[0].size()); }},
 };
 // Filters that look at other types: add(n), index_in(path), map(from, to, ...), each(filter).
 const std::vector<std::string> kOtherFilters = {"add", "index_in", "map", "each"};
@@ -102,7 +108,8 @@ Template::Template(std::string_view text, std::string place) : place_(std::move(
       if (text[close] == '"' && text[close - 1] != '\\') quoted = !quoted;
       if (!quoted && text[close] == '}' && text[close + 1] == '}') break;
     }
-    if (close + 1 >= text.size()) throw ConfigError(fmt::format("{}: \"{}\" has {{{{ without }}}}", place_, text));
+    if (close + 1 >= text.size())
+      throw ConfigError(fmt::format("{}: \"{}\" has {{{{ without }}}}", place_, text));
     Piece piece = parse_expression(text.substr(open + 2, close - open - 2));
     piece.literal = std::string(text.substr(0, open));
     pieces_.push_back(std::move(piece));
@@ -116,33 +123,42 @@ Template::Piece Template::parse_expression(std::string_view text) const {
   const std::vector<std::string> parts = split_outside(text, '|');
   piece.path = split_path(parts.empty() ? "" : parts.front());
   if (piece.path.empty() || piece.path.front().empty()) {
-    throw ConfigError(fmt::format("{}: \"{{{{{}}}}}\" names no field; write {{{{field}}}} or {{{{field|filter}}}}", place_, text));
+    throw ConfigError(fmt::format(
+        "{}: \"{{{{{}}}}}\" names no field; write {{{{field}}}} or {{{{field|filter}}}}", place_, text));
   }
   for (size_t i = 1; i < parts.size(); ++i) {
     Filter filter;
     const size_t open = parts[i].find('(');
     filter.name = trim(parts[i].substr(0, open));
     if (open != std::string::npos) {
-      if (parts[i].back() != ')') throw ConfigError(fmt::format("{}: filter \"{}\" lacks its closing parenthesis", place_, parts[i]));
+      if (parts[i].back() != ')')
+        throw ConfigError(fmt::format("{}: filter \"{}\" lacks its closing parenthesis", place_, parts[i]));
       for (std::string argument : split_outside(parts[i].substr(open + 1, parts[i].size() - open - 2), ',')) {
         // The call parser's quoting rules serve for arguments as well.
-        filter.arguments.push_back(parse_call("f(a=" + argument + ")", "template argument").args.front().second);
+        filter.arguments.push_back(
+            parse_call("f(a=" + argument + ")", "template argument").args.front().second);
       }
     }
     const TextFilter* known = find_text_filter(filter.name);
     const auto names = filter_names();
-    if (known == nullptr && std::find(kOtherFilters.begin(), kOtherFilters.end(), filter.name) == kOtherFilters.end()) {
-      throw ConfigError(fmt::format("{}: unknown filter \"{}\".{} Known: {}.", place_, filter.name, did_you_mean(filter.name, names),
-                                    fmt::join(names, ", ")));
+    if (known == nullptr &&
+        std::find(kOtherFilters.begin(), kOtherFilters.end(), filter.name) == kOtherFilters.end()) {
+      throw ConfigError(fmt::format("{}: unknown filter \"{}\".{} Known: {}.", place_, filter.name,
+                                    did_you_mean(filter.name, names), fmt::join(names, ", ")));
     }
-    const size_t wanted = known != nullptr ? known->arguments : filter.name == "map" ? filter.arguments.size() : 1;
-    const bool odd_map = filter.name == "map" && (filter.arguments.empty() || filter.arguments.size() % 2 != 0);
+    const size_t wanted = known != nullptr       ? known->arguments
+                          : filter.name == "map" ? filter.arguments.size()
+                                                 : 1;
+    const bool odd_map =
+        filter.name == "map" && (filter.arguments.empty() || filter.arguments.size() % 2 != 0);
     if (filter.arguments.size() != wanted || odd_map) {
-      throw ConfigError(fmt::format("{}: filter {} has {} arguments; expected {}", place_, filter.name, filter.arguments.size(),
-                                    odd_map ? "pairs" : std::to_string(wanted)));
+      throw ConfigError(fmt::format("{}: filter {} has {} arguments; expected {}", place_, filter.name,
+                                    filter.arguments.size(), odd_map ? "pairs" : std::to_string(wanted)));
     }
-    if (filter.name == "each" && (find_text_filter(filter.arguments[0]) == nullptr || find_text_filter(filter.arguments[0])->arguments != 0)) {
-      throw ConfigError(fmt::format("{}: each(\"{}\") needs a text filter without arguments", place_, filter.arguments[0]));
+    if (filter.name == "each" && (find_text_filter(filter.arguments[0]) == nullptr ||
+                                  find_text_filter(filter.arguments[0])->arguments != 0)) {
+      throw ConfigError(
+          fmt::format("{}: each(\"{}\") needs a text filter without arguments", place_, filter.arguments[0]));
     }
     piece.filters.push_back(std::move(filter));
   }
@@ -160,7 +176,8 @@ const OrderedJson& Template::look_up(const std::vector<std::string>& path, const
     }
     size_t index = 0;
     const auto [end, error] = std::from_chars(step.data(), step.data() + step.size(), index);
-    if (value->is_array() && error == std::errc() && end == step.data() + step.size() && index < value->size()) {
+    if (value->is_array() && error == std::errc() && end == step.data() + step.size() &&
+        index < value->size()) {
       value = &value->at(index);
       continue;
     }
@@ -168,7 +185,8 @@ const OrderedJson& Template::look_up(const std::vector<std::string>& path, const
     if (value->is_object()) {
       for (const auto& [key, unused] : value->items()) keys.push_back(key);
     }
-    throw DataError(fmt::format("{}: the record has no field \"{}\".{} Fields there: {}.", place_, walked, did_you_mean(step, keys),
+    throw DataError(fmt::format("{}: the record has no field \"{}\".{} Fields there: {}.", place_, walked,
+                                did_you_mean(step, keys),
                                 keys.empty() ? "none" : fmt::format("{}", fmt::join(keys, ", "))));
   }
   return *value;
@@ -176,7 +194,8 @@ const OrderedJson& Template::look_up(const std::vector<std::string>& path, const
 
 OrderedJson Template::apply(const Filter& filter, OrderedJson value, const OrderedJson& record) const {
   const std::string place = fmt::format("{}, filter {}", place_, filter.name);
-  if (const TextFilter* text = find_text_filter(filter.name)) return text->apply(as_text(value, place), filter.arguments);
+  if (const TextFilter* text = find_text_filter(filter.name))
+    return text->apply(as_text(value, place), filter.arguments);
   if (filter.name == "add") return as_integer(value, place) + as_integer(filter.arguments[0], place);
   if (filter.name == "index_in") {
     const OrderedJson& list = look_up(split_path(filter.arguments[0]), record);
@@ -187,7 +206,8 @@ OrderedJson Template::apply(const Filter& filter, OrderedJson value, const Order
     throw DataError(fmt::format("{}: \"{}\" is not in {}", place, wanted, list.dump()));
   }
   if (filter.name == "each") {
-    if (!value.is_array()) throw DataError(fmt::format("{}: found a JSON {}; expected a list", place, value.type_name()));
+    if (!value.is_array())
+      throw DataError(fmt::format("{}: found a JSON {}; expected a list", place, value.type_name()));
     const TextFilter* inner = find_text_filter(filter.arguments[0]);
     for (auto& element : value) element = inner->apply(as_text(element, place), {});
     return value;

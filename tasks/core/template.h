@@ -1,5 +1,5 @@
-// Templates over the fields of a JSON record: text with {{path|filter|filter(argument)}} in it. There is no code in a
-// template: paths name fields, filters come from one closed list (tasks/README.md), nothing loops.
+// Templates over the fields of a JSON record: text with {{path|filter|filter(argument)}} in it. There is no
+// code in a template: paths name fields, filters come from one closed list (tasks/README.md), nothing loops.
 #pragma once
 
 #include <string>
@@ -13,11 +13,13 @@ namespace qbench::tasks {
 class Template {
  public:
   Template() = default;
-  /// @param place  file and key, for messages. @throws ConfigError on bad syntax or an unknown filter (nearest name).
+  /// @param place  file and key, for messages. @throws ConfigError on bad syntax or an unknown filter
+  /// (nearest name).
   Template(std::string_view text, std::string place);
 
   /// Numbers print as JSON does; lists and objects are refused.
-  /// @throws DataError  a field that the record does not have (lists those it has), a filter on the wrong type.
+  /// @throws DataError  a field that the record does not have (lists those it has), a filter on the wrong
+  /// type.
   std::string render(const OrderedJson& record) const;
   /// The value itself when the template is a single {{...}} and nothing else; else the rendered text.
   OrderedJson value(const OrderedJson& record) const;
@@ -30,8 +32,8 @@ class Template {
     std::vector<std::string> arguments;
   };
   struct Piece {
-    std::string literal;              ///< text before the expression
-    std::vector<std::string> path;    ///< empty for the last piece
+    std::string literal;            ///< text before the expression
+    std::vector<std::string> path;  ///< empty for the last piece
     std::vector<Filter> filters;
   };
   Piece parse_expression(std::string_view text) const;

@@ -81,13 +81,27 @@ std::vector<std::string> wikitext_pages(std::string_view text) {
 }
 
 std::string wikitext_detokenize(std::string_view page) {
-  static constexpr std::array<Replacement, 9> kSeparators = {{{" @-@ ", "-"}, {" @,@ ", ","}, {" @.@ ", "."}, {" : ", ": "}, {" ; ", "; "},
-                                                              {" . ", ". "}, {" ! ", "! "}, {" ? ", "? "}, {" , ", ", "}}};
-  static constexpr std::array<Replacement, 8> kRest = {{{"= = = =", "===="}, {"= = =", "==="}, {"= =", "=="}, {" \u00b0 ", "\u00b0"},
-                                                        {" \n", "\n"}, {"\n ", "\n"}, {" N ", " 1 "}, {" 's", "'s"}}};
+  static constexpr std::array<Replacement, 9> kSeparators = {{{" @-@ ", "-"},
+                                                              {" @,@ ", ","},
+                                                              {" @.@ ", "."},
+                                                              {" : ", ": "},
+                                                              {" ; ", "; "},
+                                                              {" . ", ". "},
+                                                              {" ! ", "! "},
+                                                              {" ? ", "? "},
+                                                              {" , ", ", "}}};
+  static constexpr std::array<Replacement, 8> kRest = {{{"= = = =", "===="},
+                                                        {"= = =", "==="},
+                                                        {"= =", "=="},
+                                                        {" \u00b0 ", "\u00b0"},
+                                                        {" \n", "\n"},
+                                                        {"\n ", "\n"},
+                                                        {" N ", " 1 "},
+                                                        {" 's", "'s"}}};
   std::string text = replace_slashed_digit(replace_all(page, "s '", "s'"));
   text = apply(std::move(text), kSeparators);
-  for (const auto& [open, close] : {std::pair{'(', ')'}, {'[', ']'}, {'{', '}'}, {'"', '"'}, {'\'', '\''}}) text = tighten(text, open, close);
+  for (const auto& [open, close] : {std::pair{'(', ')'}, {'[', ']'}, {'{', '}'}, {'"', '"'}, {'\'', '\''}})
+    text = tighten(text, open, close);
   return apply(std::move(text), kRest);
 }
 

@@ -36,7 +36,8 @@ class RunCommand : public ::testing::Test {
  protected:
   RunCommand() {
     std::string text = kSuite;
-    text.replace(text.find("MODEL"), 5, "\"" + (source_dir() / "tests/golden/eval/tiny_llama").string() + "\"");
+    text.replace(text.find("MODEL"), 5,
+                 "\"" + (source_dir() / "tests/golden/eval/tiny_llama").string() + "\"");
     testing_support::spill(folder_ / "suite.yaml", text);
   }
 
@@ -44,8 +45,12 @@ class RunCommand : public ::testing::Test {
     words.insert(words.begin(), QBENCH_PROGRAM);
     return words;
   }
-  std::vector<std::pair<std::string, std::string>> environment() const { return {{"QBENCH_HOME", (folder_ / "home").string()}}; }
-  ProcessResult qbench(std::vector<std::string> words) const { return run_process(command(std::move(words)), folder_.path(), environment()); }
+  std::vector<std::pair<std::string, std::string>> environment() const {
+    return {{"QBENCH_HOME", (folder_ / "home").string()}};
+  }
+  ProcessResult qbench(std::vector<std::string> words) const {
+    return run_process(command(std::move(words)), folder_.path(), environment());
+  }
 
   /// Every score and artifact hash of a store, to be compared whole.
   nlohmann::json content(const std::string& store_name) const {
@@ -71,14 +76,16 @@ TEST_F(RunCommand, FinishesAndASecondRunComputesNothing) {
   EXPECT_THAT(second.out, HasSubstr("0 to run"));
   // Weights are dropped once nothing needs them.
   const auto artifacts = folder_ / "home/artifacts";
-  for (const auto& entry : std::filesystem::directory_iterator(artifacts)) EXPECT_EQ(entry.path().extension(), ".statistics");
+  for (const auto& entry : std::filesystem::directory_iterator(artifacts))
+    EXPECT_EQ(entry.path().extension(), ".statistics");
 }
 
 TEST_F(RunCommand, ScoresAndHashesDoNotDependOnWorkersOrThreads) {
   ASSERT_EQ(qbench({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--threads", "1"}).exit_code, 0);
   for (const auto& [jobs, threads] : {std::pair("1", "2"), std::pair("2", "1"), std::pair("2", "2")}) {
     const std::string name = std::string("b") + jobs + threads + ".db";
-    ASSERT_EQ(qbench({"run", "suite.yaml", "--store", name, "--jobs", jobs, "--threads", threads}).exit_code, 0);
+    ASSERT_EQ(qbench({"run", "suite.yaml", "--store", name, "--jobs", jobs, "--threads", threads}).exit_code,
+              0);
     EXPECT_EQ(content(name), content("a.db")) << jobs << " workers, " << threads << " threads";
     const auto diff = qbench({"diff", "a.db", name});
     EXPECT_EQ(diff.exit_code, 0) << diff.out;
@@ -90,8 +97,10 @@ TEST_F(RunCommand, KillAtAnyMomentLosesOnlyTheStepInFlight) {
   const auto expected = content("whole.db");
   size_t stored = 0;
   for (int attempt = 0; attempt < 60; ++attempt) {
-    Process run(command({"run", "suite.yaml", "--store", "killed.db", "--jobs", "1", "--log-json"}), folder_.path(), environment());
-    const bool moved = eventually(60, [&] { return !run.running() || run.out().find("step_done") != std::string::npos; });
+    Process run(command({"run", "suite.yaml", "--store", "killed.db", "--jobs", "1", "--log-json"}),
+                folder_.path(), environment());
+    const bool moved =
+        eventually(60, [&] { return !run.running() || run.out().find("step_done") != std::string::npos; });
     ASSERT_TRUE(moved);
     run.signal(SIGKILL);
     const auto result = run.wait();
@@ -105,8 +114,10 @@ TEST_F(RunCommand, KillAtAnyMomentLosesOnlyTheStepInFlight) {
 }
 
 TEST_F(RunCommand, ACrashedWorkerCostsItsStepAndTheOthersGoOn) {
-  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json"}), folder_.path(), environment());
-  ASSERT_TRUE(eventually(60, [&] { return run.out().find("step_done") != std::string::npos && !children(run.pid()).empty(); }));
+  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json"}), folder_.path(),
+              environment());
+  ASSERT_TRUE(eventually(
+      60, [&] { return run.out().find("step_done") != std::string::npos && !children(run.pid()).empty(); }));
   for (const pid_t worker : children(run.pid())) ::kill(worker, SIGSEGV);
   const auto result = run.wait();
   EXPECT_EQ(result.exit_code, 1) << result.out;
@@ -116,13 +127,16 @@ TEST_F(RunCommand, ACrashedWorkerCostsItsStepAndTheOthersGoOn) {
   EXPECT_EQ(failures.front().signal, "SIGSEGV");
   const auto again = qbench({"run", "suite.yaml", "--store", "a.db"});
   EXPECT_EQ(again.exit_code, 0) << again.out;
-  EXPECT_TRUE(results::Store::open_readonly(folder_ / "a.db")->failures().empty()) << "a later success supersedes the failure";
+  EXPECT_TRUE(results::Store::open_readonly(folder_ / "a.db")->failures().empty())
+      << "a later success supersedes the failure";
 }
 
 TEST_F(RunCommand, AHangingWorkerIsEndedAfterTheTimeout) {
-  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json", "--set", "limits.timeout=8s"}), folder_.path(),
-              environment());
-  ASSERT_TRUE(eventually(60, [&] { return run.out().find("step_done") != std::string::npos && !children(run.pid()).empty(); }));
+  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json", "--set",
+                       "limits.timeout=8s"}),
+              folder_.path(), environment());
+  ASSERT_TRUE(eventually(
+      60, [&] { return run.out().find("step_done") != std::string::npos && !children(run.pid()).empty(); }));
   for (const pid_t worker : children(run.pid())) ::kill(worker, SIGSTOP);
   const auto result = run.wait();
   EXPECT_EQ(result.exit_code, 1) << result.out;
@@ -131,7 +145,8 @@ TEST_F(RunCommand, AHangingWorkerIsEndedAfterTheTimeout) {
 }
 
 TEST_F(RunCommand, InterruptStopsCleanlyAndTheNextRunGoesOn) {
-  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json"}), folder_.path(), environment());
+  Process run(command({"run", "suite.yaml", "--store", "a.db", "--jobs", "1", "--log-json"}), folder_.path(),
+              environment());
   ASSERT_TRUE(eventually(60, [&] { return run.out().find("step_done") != std::string::npos; }));
   run.signal(SIGINT);
   const auto result = run.wait();

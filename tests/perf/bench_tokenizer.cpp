@@ -1,7 +1,7 @@
 // Time of loading a tokenizer and of encoding and decoding a text with it.
 //   bench_tokenizer MODEL TEXTFILE [Google Benchmark options]
-// MODEL is a folder with tokenizer.json or tokenizer.model, or a GGUF file. Compare against another library on the same
-// machine at the same time, alternating, medians of several repetitions:
+// MODEL is a folder with tokenizer.json or tokenizer.model, or a GGUF file. Compare against another library
+// on the same machine at the same time, alternating, medians of several repetitions:
 //   bench_tokenizer model.gguf test.txt --benchmark_repetitions=9 --benchmark_report_aggregates_only=true
 #include <benchmark/benchmark.h>
 
@@ -78,9 +78,15 @@ int main(int argc, char** argv) {
     const auto unit = benchmark::kMillisecond;
     benchmark::RegisterBenchmark("load", load, source)->Unit(unit);
     benchmark::RegisterBenchmark("encode_cold", encode_cold, source, text)->Unit(unit);
-    benchmark::RegisterBenchmark("encode_warm", [&](benchmark::State& state) { encode_warm(state, *tokenizer, text); })->Unit(unit);
-    benchmark::RegisterBenchmark("encode_lines", [&](benchmark::State& state) { encode_lines(state, *tokenizer, text); })->Unit(unit);
-    benchmark::RegisterBenchmark("decode", [&](benchmark::State& state) { decode(state, *tokenizer, ids); })->Unit(unit);
+    benchmark::RegisterBenchmark("encode_warm", [&](benchmark::State& state) {
+      encode_warm(state, *tokenizer, text);
+    })->Unit(unit);
+    benchmark::RegisterBenchmark("encode_lines", [&](benchmark::State& state) {
+      encode_lines(state, *tokenizer, text);
+    })->Unit(unit);
+    benchmark::RegisterBenchmark("decode", [&](benchmark::State& state) {
+      decode(state, *tokenizer, ids);
+    })->Unit(unit);
     benchmark::RunSpecifiedBenchmarks();
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';

@@ -18,7 +18,8 @@ class FormulaScorer : public engine::Scorer {
 
   /// All tokens equally likely.
   static FormulaScorer uniform(int64_t vocab = 258) {
-    return FormulaScorer([vocab](std::span<const int32_t>, int32_t) { return -std::log(static_cast<double>(vocab)); }, vocab);
+    return FormulaScorer(
+        [vocab](std::span<const int32_t>, int32_t) { return -std::log(static_cast<double>(vocab)); }, vocab);
   }
 
   int64_t vocab_size() const override { return vocab_; }
@@ -62,7 +63,8 @@ class FormulaScorer : public engine::Scorer {
   }
   bool has_baseline() const override { return baseline; }
   /// Against itself.
-  std::vector<std::vector<engine::DivergenceToken>> diverge(std::span<const engine::ScoreRequest> asked) override {
+  std::vector<std::vector<engine::DivergenceToken>> diverge(
+      std::span<const engine::ScoreRequest> asked) override {
     std::vector<std::vector<engine::DivergenceToken>> out;
     for (const auto& result : score(asked)) {
       auto& tokens = out.emplace_back();

@@ -30,8 +30,10 @@ class ByteTokenizer final : public tokenizers::Tokenizer {
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const override {
     std::string text;
     for (const int32_t id : ids) {
-      if (id < 256) text += static_cast<char>(id);
-      else if (!skip_special) text += piece(id);
+      if (id < 256)
+        text += static_cast<char>(id);
+      else if (!skip_special)
+        text += piece(id);
     }
     return text;
   }

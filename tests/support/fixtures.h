@@ -1,5 +1,5 @@
-// Where tests find their inputs: the project's own fixtures, the optional shared/ folder beside the project, and the
-// extra golden cases that QBENCH_GOLDEN names.
+// Where tests find their inputs: the project's own fixtures, the optional shared/ folder beside the project,
+// and the extra golden cases that QBENCH_GOLDEN names.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,11 +17,13 @@ inline std::filesystem::path source_dir() { return QBENCH_TEST_SOURCE_DIR; }
 /// shared/ beside the project (or QBENCH_SHARED), absent on a user's machine.
 inline std::optional<std::filesystem::path> shared_dir() {
   const char* named = std::getenv("QBENCH_SHARED");
-  const std::filesystem::path path = named != nullptr ? std::filesystem::path(named) : source_dir().parent_path() / "shared";
+  const std::filesystem::path path =
+      named != nullptr ? std::filesystem::path(named) : source_dir().parent_path() / "shared";
   return std::filesystem::is_directory(path) ? std::optional(path) : std::nullopt;
 }
 
-/// Folders that hold cases of a golden area ("eval", "methods_weight", ...): the project's copy, then $QBENCH_GOLDEN's.
+/// Folders that hold cases of a golden area ("eval", "methods_weight", ...): the project's copy, then
+/// $QBENCH_GOLDEN's.
 inline std::vector<std::filesystem::path> golden_roots(const std::string& area) {
   std::vector<std::filesystem::path> roots = {source_dir() / "tests" / "golden" / area};
   if (const char* extra = std::getenv("QBENCH_GOLDEN"); extra != nullptr && *extra != '\0') {
@@ -35,7 +37,8 @@ inline std::vector<std::filesystem::path> golden_roots(const std::string& area) 
 inline std::optional<std::filesystem::path> smollm2_gguf() {
   const char* home = std::getenv("QBENCH_HOME");
   const char* user = std::getenv("HOME");
-  std::filesystem::path base = home != nullptr ? home : std::filesystem::path(user != nullptr ? user : "/") / ".cache" / "qbench";
+  std::filesystem::path base =
+      home != nullptr ? home : std::filesystem::path(user != nullptr ? user : "/") / ".cache" / "qbench";
   const auto path = base / "models" / "smollm2-135m" / "SmolLM2-135M-Instruct.Q4_1.gguf";
   return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
 }
@@ -43,7 +46,8 @@ inline std::optional<std::filesystem::path> smollm2_gguf() {
 }  // namespace qbench::testing_support
 
 /// First line of a test that reads shared/: skips, saying so, where it is absent.
-#define QB_REQUIRE_SHARED()                                                       \
-  const auto shared_maybe = ::qbench::testing_support::shared_dir();              \
-  if (!shared_maybe) GTEST_SKIP() << "shared/ is not beside the project; this test reads data that cannot be shipped"; \
+#define QB_REQUIRE_SHARED()                                                                           \
+  const auto shared_maybe = ::qbench::testing_support::shared_dir();                                  \
+  if (!shared_maybe)                                                                                  \
+    GTEST_SKIP() << "shared/ is not beside the project; this test reads data that cannot be shipped"; \
   [[maybe_unused]] const std::filesystem::path& shared = *shared_maybe

@@ -85,7 +85,8 @@ class Process {
   ProcessResult wait() {
     if (!finished_) ::waitpid(pid_, &status_, 0);
     finished_ = true;
-    return {WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_), slurp(logs_ / "out"), slurp(logs_ / "err")};
+    return {WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_), slurp(logs_ / "out"),
+            slurp(logs_ / "err")};
   }
 
  private:

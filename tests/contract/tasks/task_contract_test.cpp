@@ -1,4 +1,5 @@
-// What every task must keep: canonical text and identity, repeatable results, stable items, a protocol, provenance.
+// What every task must keep: canonical text and identity, repeatable results, stable items, a protocol,
+// provenance.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -33,9 +34,11 @@ std::vector<std::string> always_available() {
 
 /// Likelihoods that differ from token to token but never from run to run.
 FormulaScorer uneven() {
-  return FormulaScorer([](std::span<const int32_t> before, int32_t next) {
-    return -0.5 - static_cast<double>((before.size() * 31 + static_cast<size_t>(next) * 17) % 97) / 20.0;
-  }, 258, 8192);
+  return FormulaScorer(
+      [](std::span<const int32_t> before, int32_t next) {
+        return -0.5 - static_cast<double>((before.size() * 31 + static_cast<size_t>(next) * 17) % 97) / 20.0;
+      },
+      258, 8192);
 }
 
 class EveryTask : public ::testing::TestWithParam<std::string> {};
@@ -53,7 +56,8 @@ TEST_P(EveryTask, TwoRunsAreIdentical) {
   FormulaScorer first = uneven(), second = uneven();
   const TaskResult a = task->run(ByteTokenizer(true), first), b = task->run(ByteTokenizer(true), second);
   ASSERT_EQ(a.scores.size(), b.scores.size());
-  for (size_t i = 0; i < a.scores.size(); ++i) EXPECT_EQ(a.scores[i].value, b.scores[i].value) << a.scores[i].metric;
+  for (size_t i = 0; i < a.scores.size(); ++i)
+    EXPECT_EQ(a.scores[i].value, b.scores[i].value) << a.scores[i].metric;
   EXPECT_EQ(a.provenance, b.provenance);
 }
 
@@ -104,7 +108,7 @@ TEST(DataSets, SayWhereTheyComeFromAndWhatTheirLicenceIs) {
 struct Prompt {
   const char* task;
   const char* record;
-  const char* context;              ///< of the first choice
+  const char* context;  ///< of the first choice
   std::vector<std::string> choices;
   int64_t gold;
 };
@@ -112,19 +116,56 @@ struct Prompt {
 /// Records made up in the shape of the hub's, prompts written out by hand from the harness's templates.
 TEST(TaskFiles, BuildTheHarnessesPrompts) {
   const Prompt prompts[] = {
-      {"piqa", R"({"goal": "g", "sol1": "s1", "sol2": "s2", "label": 1})", "Question: g\nAnswer:", {"s1", "s2"}, 1},
-      {"arc_easy", R"({"question": "q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"})", "Question: q\nAnswer:", {"x", "y"}, 1},
-      {"hellaswag", R"({"activity_label": "Roof", "ctx_a": "A man [x] sits.", "ctx_b": "he LOOKS", "endings": [" a [title] b", "b", "c", "d"], "label": "0"})",
-       "Roof: A man sits. He looks", {"a. b", "b", "c", "d"}, 0},
-      {"winogrande", R"({"sentence": "The _ is big.", "option1": "cup", "option2": "jar", "answer": "2"})", "The cup", {"The cup", "The jar"}, 1},
-      {"boolq", R"({"passage": "p", "question": "q", "label": 1})", "p\nQuestion: q?\nAnswer:", {"no", "yes"}, 1},
-      {"openbookqa", R"({"question_stem": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": " B"})", "q", {"x", "y"}, 1},
-      {"copa", R"({"premise": "It fell.", "question": "cause", "choice1": "I pushed.", "choice2": "It Flew.", "label": 0})", "It fell because",
-       {" i pushed.", " it Flew."}, 0},
-      {"rte", R"({"sentence1": "a", "sentence2": "b", "label": 1})", "a\nQuestion: b True or False?\nAnswer:", {"True", "False"}, 1},
-      {"social_iqa", R"({"context": "c", "question": "q", "answerA": "x", "answerB": "y", "answerC": "z", "label": "3"})", "Q: c q\nA:", {"x", "y", "z"}, 2},
-      {"mmlu", R"({"question": " q ", "choices": ["w", "x", "y", "z"], "answer": 3, "subject": "high_school_biology"})",
-       "q\nA. w\nB. x\nC. y\nD. z\nAnswer:", {"A", "B", "C", "D"}, 3},
+      {"piqa",
+       R"({"goal": "g", "sol1": "s1", "sol2": "s2", "label": 1})",
+       "Question: g\nAnswer:",
+       {"s1", "s2"},
+       1},
+      {"arc_easy",
+       R"({"question": "q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"})",
+       "Question: q\nAnswer:",
+       {"x", "y"},
+       1},
+      {"hellaswag",
+       R"({"activity_label": "Roof", "ctx_a": "A man [x] sits.", "ctx_b": "he LOOKS", "endings": [" a [title] b", "b", "c", "d"], "label": "0"})",
+       "Roof: A man sits. He looks",
+       {"a. b", "b", "c", "d"},
+       0},
+      {"winogrande",
+       R"({"sentence": "The _ is big.", "option1": "cup", "option2": "jar", "answer": "2"})",
+       "The cup",
+       {"The cup", "The jar"},
+       1},
+      {"boolq",
+       R"({"passage": "p", "question": "q", "label": 1})",
+       "p\nQuestion: q?\nAnswer:",
+       {"no", "yes"},
+       1},
+      {"openbookqa",
+       R"({"question_stem": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": " B"})",
+       "q",
+       {"x", "y"},
+       1},
+      {"copa",
+       R"({"premise": "It fell.", "question": "cause", "choice1": "I pushed.", "choice2": "It Flew.", "label": 0})",
+       "It fell because",
+       {" i pushed.", " it Flew."},
+       0},
+      {"rte",
+       R"({"sentence1": "a", "sentence2": "b", "label": 1})",
+       "a\nQuestion: b True or False?\nAnswer:",
+       {"True", "False"},
+       1},
+      {"social_iqa",
+       R"({"context": "c", "question": "q", "answerA": "x", "answerB": "y", "answerC": "z", "label": "3"})",
+       "Q: c q\nA:",
+       {"x", "y", "z"},
+       2},
+      {"mmlu",
+       R"({"question": " q ", "choices": ["w", "x", "y", "z"], "answer": 3, "subject": "high_school_biology"})",
+       "q\nA. w\nB. x\nC. y\nD. z\nAnswer:",
+       {"A", "B", "C", "D"},
+       3},
       {"blimp", R"({"sentence_good": "g", "sentence_bad": "b"})", "", {"g", "b"}, 0},
   };
   for (const Prompt& prompt : prompts) {
@@ -136,7 +177,8 @@ TEST(TaskFiles, BuildTheHarnessesPrompts) {
     EXPECT_EQ(question.choices, prompt.choices);
     EXPECT_EQ(question.gold, std::vector<int64_t>{prompt.gold});
   }
-  EXPECT_EQ(ChoiceFile::load(find_task_file("mmlu").path).description.render(OrderedJson::parse(R"({"subject": "high_school_biology"})")),
+  EXPECT_EQ(ChoiceFile::load(find_task_file("mmlu").path)
+                .description.render(OrderedJson::parse(R"({"subject": "high_school_biology"})")),
             "The following are multiple choice questions (with answers) about high school biology.\n\n");
 }
 

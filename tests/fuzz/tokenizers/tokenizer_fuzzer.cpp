@@ -13,9 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return path;
   }();
   for (const char* name : {"tokenizer.json", "x.gguf"}) {
-    std::ofstream(folder / name, std::ios::binary | std::ios::trunc).write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
+    std::ofstream(folder / name, std::ios::binary | std::ios::trunc)
+        .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
   }
   (void)qbench::tokenizers::load_and_use({.name = "x", .path = folder});
-  (void)qbench::tokenizers::load_and_use({.name = "x", .kind = qbench::models::SourceKind::kGguf, .path = folder / "x.gguf"});
+  (void)qbench::tokenizers::load_and_use(
+      {.name = "x", .kind = qbench::models::SourceKind::kGguf, .path = folder / "x.gguf"});
   return 0;
 }

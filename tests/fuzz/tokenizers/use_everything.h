@@ -1,4 +1,5 @@
-// What a fuzzer does with a tokenizer: load it and use it. A refusal is an expected outcome, at loading and at use.
+// What a fuzzer does with a tokenizer: load it and use it. A refusal is an expected outcome, at loading and
+// at use.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +15,8 @@ namespace qbench::tokenizers {
 inline bool load_and_use(const models::ModelSource& source) {
   try {
     const auto tokenizer = load_tokenizer(source);
-    for (const char* text : {"", " ", "Hello world, it's 1234!", "naïve 漢字 😀\n\n  <s></s><unk>", "▁▁ a▁b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
+    for (const char* text : {"", " ", "Hello world, it's 1234!", "naïve 漢字 😀\n\n  <s></s><unk>", "▁▁ a▁b",
+                             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}) {
       const std::vector<int32_t> ids = tokenizer->encode(text);
       (void)tokenizer->encode(text, {.add_special = false, .parse_special = false});
       (void)tokenizer->decode(ids);

@@ -1,4 +1,5 @@
-// Evaluation against lm-eval, transformers and llama.cpp: the cases that hold no outside text, and those of $QBENCH_GOLDEN.
+// Evaluation against lm-eval, transformers and llama.cpp: the cases that hold no outside text, and those of
+// $QBENCH_GOLDEN.
 #include "tests/support/eval_cases/cases.h"
 #include "tests/support/fixtures.h"
 

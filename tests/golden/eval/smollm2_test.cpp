@@ -21,9 +21,13 @@ TEST_F(SmolLm2, WindowPerplexityEqualsTransformers) {
 
 TEST_F(SmolLm2, TasksEqualLmEval) { EXPECT_GT(check_lmeval_tasks(golden("eval"), true), 0); }
 
-TEST_F(SmolLm2, HalfWindowPerplexityEqualsLlamaCpp) { EXPECT_GT(check_llamacpp_perplexity(golden("eval"), true), 0); }
+TEST_F(SmolLm2, HalfWindowPerplexityEqualsLlamaCpp) {
+  EXPECT_GT(check_llamacpp_perplexity(golden("eval"), true), 0);
+}
 
-TEST_F(SmolLm2, BigBenchTasksEqualTheOfficialCode) { EXPECT_GT(check_bigbench_tasks(golden("eval_bigbench"), true), 0); }
+TEST_F(SmolLm2, BigBenchTasksEqualTheOfficialCode) {
+  EXPECT_GT(check_bigbench_tasks(golden("eval_bigbench"), true), 0);
+}
 
 }  // namespace
 }  // namespace qbench::eval_cases

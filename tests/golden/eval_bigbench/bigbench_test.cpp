@@ -1,4 +1,5 @@
-// BIG-bench tasks against the official code: the cases of shippable tasks and texts, and those of $QBENCH_GOLDEN.
+// BIG-bench tasks against the official code: the cases of shippable tasks and texts, and those of
+// $QBENCH_GOLDEN.
 #include "tests/support/eval_cases/cases.h"
 #include "tests/support/fixtures.h"
 
@@ -18,9 +19,13 @@ TEST(GoldenBigBench, ExamplesAndShotsAreDrawnLikeNumpy) { EXPECT_GT(over_roots(c
 
 TEST(GoldenBigBench, MetricsEqualTheOfficialOnes) { EXPECT_GT(over_roots(check_bigbench_metrics), 0); }
 
-TEST(GoldenBigBench, OutputsAreCutLikeTheOfficialOnes) { EXPECT_GT(over_roots(check_bigbench_postprocessing), 0); }
+TEST(GoldenBigBench, OutputsAreCutLikeTheOfficialOnes) {
+  EXPECT_GT(over_roots(check_bigbench_postprocessing), 0);
+}
 
-TEST(GoldenBigBench, SubtasksAggregateLikeTheOfficialOnes) { EXPECT_GT(over_roots(check_bigbench_aggregation), 0); }
+TEST(GoldenBigBench, SubtasksAggregateLikeTheOfficialOnes) {
+  EXPECT_GT(over_roots(check_bigbench_aggregation), 0);
+}
 
 TEST(GoldenBigBench, TasksOfTinyModelsScoreLikeTheOfficialCode) {
   EXPECT_GT(over_roots([](const fs::path& root) { return check_bigbench_tasks(root, false); }), 0);

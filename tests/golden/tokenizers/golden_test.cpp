@@ -1,10 +1,11 @@
-// Reference ids and decoded texts, compared exactly. The case files hold lines of outside corpora, so they lie in shared/.
+// Reference ids and decoded texts, compared exactly. The case files hold lines of outside corpora, so they
+// lie in shared/.
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "harness/core/files.h"
 #include "harness/core/fields.h"
+#include "harness/core/files.h"
 #include "harness/core/hash.h"
 #include "harness/tokenizers/pipeline.h"
 #include "harness/tokenizers/tokenizer.h"
@@ -23,7 +24,8 @@ std::vector<std::filesystem::path> case_folders(const std::filesystem::path& sha
   std::vector<std::filesystem::path> folders;
   for (const auto& root : roots) {
     for (const auto& entry : std::filesystem::directory_iterator(root)) {
-      if (entry.is_directory() && std::filesystem::exists(entry.path() / "golden.json")) folders.push_back(entry.path());
+      if (entry.is_directory() && std::filesystem::exists(entry.path() / "golden.json"))
+        folders.push_back(entry.path());
     }
   }
   std::sort(folders.begin(), folders.end());
@@ -77,14 +79,16 @@ TEST(TokenizerGolden, MatchesEveryReferenceCase) {
   for (const auto& folder : case_folders(shared)) {
     SCOPED_TRACE(folder.string());
     const bool sentencepiece = std::filesystem::exists(folder / "tokenizer.model");
-    if (!sentencepiece && !std::filesystem::exists(folder / "tokenizer.json")) continue;  // its model lies elsewhere
+    if (!sentencepiece && !std::filesystem::exists(folder / "tokenizer.json"))
+      continue;  // its model lies elsewhere
     const Json golden = read_json(folder / "golden.json");
     std::unique_ptr<Tokenizer> tokenizer;
     EXPECT_NO_THROW(tokenizer = load(folder));
     if (!tokenizer) continue;
     check_texts(golden, *tokenizer, sentencepiece);
     check_decoding(golden, *tokenizer);
-    if (const auto* pipeline = dynamic_cast<const PipelineTokenizer*>(tokenizer.get())) check_stages(golden, *pipeline);
+    if (const auto* pipeline = dynamic_cast<const PipelineTokenizer*>(tokenizer.get()))
+      check_stages(golden, *pipeline);
     const char* size_key = sentencepiece ? "piece_size" : "vocab_size_with_added";
     EXPECT_EQ(tokenizer->vocab_size(), golden.at(size_key));
   }
@@ -105,9 +109,11 @@ TEST(TokenizerGolden, MatchesTheEvaluationModelsTokenizers) {
     EXPECT_EQ(bytes->encode(text), item.at("tiny_llama_ids").get<Ids>());
     EXPECT_EQ(bytes->decode(bytes->encode(text)), item.at("tiny_llama_decoded").get<std::string>());
     EXPECT_EQ(pieces->encode(text, plain), item.at("tiny_llama_sp_sentencepiece_ids").get<Ids>());
-    EXPECT_EQ(pieces->decode(pieces->encode(text, plain)), item.at("tiny_llama_sp_sentencepiece_decoded").get<std::string>());
+    EXPECT_EQ(pieces->decode(pieces->encode(text, plain)),
+              item.at("tiny_llama_sp_sentencepiece_decoded").get<std::string>());
     EXPECT_EQ(pieces->encode(text), item.at("tiny_llama_sp_transformers_ids_default").get<Ids>());
-    EXPECT_EQ(pieces->encode(text, {.add_special = false}), item.at("tiny_llama_sp_transformers_ids_no_special").get<Ids>());
+    EXPECT_EQ(pieces->encode(text, {.add_special = false}),
+              item.at("tiny_llama_sp_transformers_ids_no_special").get<Ids>());
   }
 }
 
@@ -115,7 +121,8 @@ TEST(TokenizerGolden, MatchesTheRealSmolLm2OnTextsAndOnAWholeFile) {
   QB_REQUIRE_SHARED();
   const auto path = testing_support::smollm2_gguf();
   if (!path) GTEST_SKIP() << "the smollm2-135m model has not been set up";
-  const auto tokenizer = load_tokenizer({.name = "smollm2", .kind = models::SourceKind::kGguf, .path = *path});
+  const auto tokenizer =
+      load_tokenizer({.name = "smollm2", .kind = models::SourceKind::kGguf, .path = *path});
   const Json golden = read_json(shared / "golden" / "tokenizers" / "smollm2_real" / "golden.json");
   EXPECT_EQ(tokenizer->vocab_size(), golden.at("tokenizer").at("vocab_size"));
   check_texts(golden, *tokenizer, false);

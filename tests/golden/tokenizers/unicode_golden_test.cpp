@@ -48,12 +48,14 @@ class UnicodeGolden : public ::testing::Test {
     int wrong = 0;
     for (char32_t c = 0; c < kCodePoints; ++c) {
       if (c >= 0xD800 && c < 0xE000) continue;
-      if (ours(c) != theirs[c] && ++wrong <= 3) ADD_FAILURE() << name << ": U+" << std::hex << static_cast<uint32_t>(c);
+      if (ours(c) != theirs[c] && ++wrong <= 3)
+        ADD_FAILURE() << name << ": U+" << std::hex << static_cast<uint32_t>(c);
     }
     EXPECT_EQ(wrong, 0) << name;
   }
   Json read_classes(const std::filesystem::path& shared) {
-    return Json::parse(read_text_file(shared / "golden" / "tokenizers" / "unicode_classes.json")).at("classes");
+    return Json::parse(read_text_file(shared / "golden" / "tokenizers" / "unicode_classes.json"))
+        .at("classes");
   }
 };
 
@@ -78,8 +80,10 @@ TEST_F(UnicodeGolden, NormalizersChangeTheSameCodePoints) {
   QB_REQUIRE_SHARED();
   const Json classes = read_classes(shared);
   expect_class(classes, "Lowercase changes", [](char32_t c) { return lowercase(utf8(c)) != utf8(c); });
-  expect_class(classes, "NFC changes", [](char32_t c) { return normalize(utf8(c), NormalForm::kNfc) != utf8(c); });
-  expect_class(classes, "NFKC changes", [](char32_t c) { return normalize(utf8(c), NormalForm::kNfkc) != utf8(c); });
+  expect_class(classes, "NFC changes",
+               [](char32_t c) { return normalize(utf8(c), NormalForm::kNfc) != utf8(c); });
+  expect_class(classes, "NFKC changes",
+               [](char32_t c) { return normalize(utf8(c), NormalForm::kNfkc) != utf8(c); });
   expect_class(classes, "NFD + StripAccents removes", [](char32_t c) { return without_marks(c).empty(); });
 }
 
@@ -91,7 +95,9 @@ TEST_F(UnicodeGolden, PatternsAgreeOnEveryCodePoint) {
     const Regex regex(name.substr(6), name);
     const Regex inside("[!" + name.substr(6) + "]", name);
     expect_class(classes, name, [&](char32_t c) { return regex.find(utf8(c), 0).has_value(); });
-    expect_class(classes, name, [&](char32_t c) { return c == '!' ? members(ranges)[c] : inside.find(utf8(c), 0).has_value(); });
+    expect_class(classes, name, [&](char32_t c) {
+      return c == '!' ? members(ranges)[c] : inside.find(utf8(c), 0).has_value();
+    });
   }
 }
 

@@ -90,9 +90,12 @@ TEST(DivergenceLaws, QuantilesAreOrderedAndInsideTheRange) {
     SCOPED_TRACE(seed);
     PythonRandom random(seed);
     std::vector<engine::DivergenceToken> tokens(1 + random.randbelow(300));
-    for (auto& token : tokens) token = {static_cast<float>(9 * random.random()), static_cast<float>(9 * random.random()), static_cast<float>(random.random()), 0, random.random() < 0.5};
+    for (auto& token : tokens)
+      token = {static_cast<float>(9 * random.random()), static_cast<float>(9 * random.random()),
+               static_cast<float>(random.random()), 0, random.random() < 0.5};
     const DivergenceStatistics s = divergence_statistics(tokens);
-    const std::vector<double> order = {s.kl_min, s.kl_p01, s.kl_p05, s.kl_p10, s.kl_median, s.kl_p99, s.kl_p999, s.kl_max};
+    const std::vector<double> order = {s.kl_min,    s.kl_p01, s.kl_p05,  s.kl_p10,
+                                       s.kl_median, s.kl_p99, s.kl_p999, s.kl_max};
     EXPECT_TRUE(std::is_sorted(order.begin(), order.end(), [](double a, double b) { return a < b - 1e-6; }));
     EXPECT_LE(std::abs(s.correlation), 1 + 1e-9);
   }
@@ -102,12 +105,14 @@ TEST(BigBenchLaws, NormalisedProbabilitiesSumToOneAndTheChosenOneIsAMaximum) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     PythonRandom random(seed);
     ChoiceSample sample;
-    for (uint64_t i = 0; i < 2 + random.randbelow(6); ++i) sample.absolute_log_prob.push_back(-static_cast<double>(random.randbelow(4)));
+    for (uint64_t i = 0; i < 2 + random.randbelow(6); ++i)
+      sample.absolute_log_prob.push_back(-static_cast<double>(random.randbelow(4)));
     sample.log_prob = normalize_log_probs(sample.absolute_log_prob);
     double total = 0;
     for (const double value : sample.log_prob) total += std::exp(value);
     EXPECT_NEAR(total, 1, 1e-12);
-    EXPECT_EQ(sample.log_prob[chosen_choice(sample)], *std::max_element(sample.log_prob.begin(), sample.log_prob.end()));
+    EXPECT_EQ(sample.log_prob[chosen_choice(sample)],
+              *std::max_element(sample.log_prob.begin(), sample.log_prob.end()));
   }
 }
 

@@ -1,5 +1,5 @@
-// Laws over many seeded texts: hand-written cutters equal their patterns, every path through BPE gives the same ids,
-// byte-level tokenizers lose nothing, threads do not disturb each other.
+// Laws over many seeded texts: hand-written cutters equal their patterns, every path through BPE gives the
+// same ids, byte-level tokenizers lose nothing, threads do not disturb each other.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,12 +17,15 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-/// Texts made of what patterns and merges care about: contractions, runs of spaces, digits, line ends, scripts, marks.
+/// Texts made of what patterns and merges care about: contractions, runs of spaces, digits, line ends,
+/// scripts, marks.
 std::string random_text(std::mt19937_64& random, size_t parts) {
   static const std::vector<std::string> kParts = {
-      " ", "  ", "\n", "\r\n", "\t", "\u00A0", "\u2003", "\u0085", "\u200B", "'", "'s", "'S", "'re", "'LL", "'ſ", "'l", "a", "b", "ab", "Ab",
-      "ſ", "é", "e\u0301", "ß", "İ", "1", "12", "1234", "½", "٣", "Ⅷ", ".", ",", "!!", "_", "$", "€", "(", "😀", "漢字", "한", "क्षि", "\u0301",
-      "\U0002EBF0", "\U0001E5F1", "▁", "▁▁", "<s>"};
+      " ",  "  ",  "\n",      "\r\n",       "\t",         "\u00A0", "\u2003", "\u0085", "\u200B", "'",
+      "'s", "'S",  "'re",     "'LL",        "'ſ",         "'l",     "a",      "b",      "ab",     "Ab",
+      "ſ",  "é",   "e\u0301", "ß",          "İ",          "1",      "12",     "1234",   "½",      "٣",
+      "Ⅷ",  ".",   ",",       "!!",         "_",          "$",      "€",      "(",      "😀",      "漢字",
+      "한", "क्षि", "\u0301",  "\U0002EBF0", "\U0001E5F1", "▁",      "▁▁",     "<s>"};
   std::string text;
   for (size_t i = 0; i < parts; ++i) text += kParts[random() % kParts.size()];
   return text;
@@ -38,7 +41,8 @@ std::vector<std::string> by_scanner(WordScanner scanner, std::string_view text) 
 
 std::vector<std::string> by_pattern(const Regex& regex, std::string_view text) {
   std::vector<std::string> words;
-  regex.for_each(text, [&](Range range) { words.emplace_back(text.substr(range.begin, range.end - range.begin)); });
+  regex.for_each(text,
+                 [&](Range range) { words.emplace_back(text.substr(range.begin, range.end - range.begin)); });
   return words;
 }
 
@@ -50,7 +54,8 @@ TEST(WordScanners, CutExactlyAsTheirPatterns) {
     std::mt19937_64 random(7);
     for (int round = 0; round < 20000; ++round) {
       const std::string text = random_text(random, 1 + random() % 12);
-      ASSERT_EQ(by_scanner(scanner, text), by_pattern(regex, text)) << "pattern " << pattern << ", round " << round;
+      ASSERT_EQ(by_scanner(scanner, text), by_pattern(regex, text))
+          << "pattern " << pattern << ", round " << round;
     }
   }
 }
@@ -66,7 +71,8 @@ TEST(WordScanners, CutAsTheirPatternsAroundEveryCharacter) {
       text += "'";
       append_utf8(text, c);
       text += "1";
-      ASSERT_EQ(by_scanner(scanner, text), by_pattern(regex, text)) << "pattern " << pattern << ", U+" << std::hex << static_cast<uint32_t>(c);
+      ASSERT_EQ(by_scanner(scanner, text), by_pattern(regex, text))
+          << "pattern " << pattern << ", U+" << std::hex << static_cast<uint32_t>(c);
     }
   }
 }
@@ -96,7 +102,8 @@ RandomModel random_model(std::mt19937_64& random, const std::vector<std::string>
     const std::string left = model.tokens[random() % model.tokens.size()];
     const std::string right = model.tokens[random() % model.tokens.size()];
     const std::string whole = left + right;
-    if (whole.size() > 12 || std::find(model.tokens.begin(), model.tokens.end(), whole) != model.tokens.end()) continue;
+    if (whole.size() > 12 || std::find(model.tokens.begin(), model.tokens.end(), whole) != model.tokens.end())
+      continue;
     model.tokens.push_back(whole);
     model.merges.emplace_back(left, right);
   }
@@ -105,23 +112,27 @@ RandomModel random_model(std::mt19937_64& random, const std::vector<std::string>
 
 BpeModel build(const RandomModel& model) {
   Vocabulary vocabulary;
-  for (const std::string& token : model.tokens) vocabulary.add(token, static_cast<int32_t>(vocabulary.count()));
+  for (const std::string& token : model.tokens)
+    vocabulary.add(token, static_cast<int32_t>(vocabulary.count()));
   MergeTable table;
   uint32_t rank = 0;
-  for (const auto& [left, right] : model.merges) table.add(vocabulary.find(left), vocabulary.find(right), {rank++, vocabulary.find(left + right)});
+  for (const auto& [left, right] : model.merges)
+    table.add(vocabulary.find(left), vocabulary.find(right), {rank++, vocabulary.find(left + right)});
   return BpeModel(std::move(vocabulary), std::move(table), {});
 }
 
 /// The definition, without any cleverness: the best merge anywhere, the leftmost of equals, one at a time.
 Ids by_definition(const RandomModel& model, std::string_view text) {
   std::vector<std::string> symbols;
-  for (size_t pos = 0; pos < text.size(); pos += utf8_length(text[pos])) symbols.emplace_back(text.substr(pos, utf8_length(text[pos])));
+  for (size_t pos = 0; pos < text.size(); pos += utf8_length(text[pos]))
+    symbols.emplace_back(text.substr(pos, utf8_length(text[pos])));
   while (true) {
     size_t best_rank = model.merges.size();
     size_t best_at = 0;
     for (size_t i = 0; i + 1 < symbols.size(); ++i) {
       const auto pair = std::pair(symbols[i], symbols[i + 1]);
-      const auto rank = static_cast<size_t>(std::find(model.merges.begin(), model.merges.end(), pair) - model.merges.begin());
+      const auto rank = static_cast<size_t>(std::find(model.merges.begin(), model.merges.end(), pair) -
+                                            model.merges.begin());
       if (rank < best_rank) best_rank = rank, best_at = i;
     }
     if (best_rank == model.merges.size()) break;
@@ -129,12 +140,15 @@ Ids by_definition(const RandomModel& model, std::string_view text) {
     symbols.erase(symbols.begin() + static_cast<int64_t>(best_at) + 1);
   }
   Ids ids;
-  for (const std::string& symbol : symbols) ids.push_back(static_cast<int32_t>(std::find(model.tokens.begin(), model.tokens.end(), symbol) - model.tokens.begin()));
+  for (const std::string& symbol : symbols)
+    ids.push_back(static_cast<int32_t>(std::find(model.tokens.begin(), model.tokens.end(), symbol) -
+                                       model.tokens.begin()));
   return ids;
 }
 
 TEST(Bpe, EqualsItsDefinitionOnShortAndLongPieces) {
-  for (const std::vector<std::string>& letters : {std::vector<std::string>{"a", "b", "c"}, {"▁", "a", "é"}, {"a"}}) {
+  for (const std::vector<std::string>& letters :
+       {std::vector<std::string>{"a", "b", "c"}, {"▁", "a", "é"}, {"a"}}) {
     std::mt19937_64 random(letters.size());
     for (int round = 0; round < 60; ++round) {
       const RandomModel model = random_model(random, letters, 1 + random() % 12);
@@ -145,7 +159,8 @@ TEST(Bpe, EqualsItsDefinitionOnShortAndLongPieces) {
         for (size_t i = 0; i < length; ++i) text += letters[random() % letters.size()];
         Ids ids;
         bpe.tokenize(text, work, ids);
-        ASSERT_EQ(ids, by_definition(model, text)) << "letters " << letters.size() << ", round " << round << ", text " << text;
+        ASSERT_EQ(ids, by_definition(model, text))
+            << "letters " << letters.size() << ", round " << round << ", text " << text;
       }
     }
   }

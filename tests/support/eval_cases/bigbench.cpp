@@ -1,4 +1,5 @@
-// BIG-bench cases: <model>/<task>.json with prompts, ids, log-likelihoods, generations and official scores; prompts.json.
+// BIG-bench cases: <model>/<task>.json with prompts, ids, log-likelihoods, generations and official scores;
+// prompts.json.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,7 +38,8 @@ double ll_tolerance(double ll, const Subject& subject) {
   return subject.large ? 5e-6 * std::abs(ll) + 5e-5 : 2e-6 * std::abs(ll) + 1e-5;
 }
 
-void check_prompts_and_ids(const Json& expected, const tasks::BigBenchData& data, int64_t limit, int64_t shots, Subject& subject) {
+void check_prompts_and_ids(const Json& expected, const tasks::BigBenchData& data, int64_t limit,
+                           int64_t shots, Subject& subject) {
   const auto queries = tasks::sample_bigbench(data, limit, shots);
   const tasks::PairEncoder encoder(*subject.tokenizer, true);
   ASSERT_EQ(queries.size(), expected.at("examples").size());
@@ -47,11 +49,13 @@ void check_prompts_and_ids(const Json& expected, const tasks::BigBenchData& data
     EXPECT_EQ(data.examples[static_cast<size_t>(queries[q].example)].line, example.at("line").get<int64_t>());
     if (example.contains("shot_lines")) {
       std::vector<int64_t> lines;
-      for (const int64_t shot : queries[q].shots) lines.push_back(data.examples[static_cast<size_t>(shot)].line);
+      for (const int64_t shot : queries[q].shots)
+        lines.push_back(data.examples[static_cast<size_t>(shot)].line);
       EXPECT_EQ(lines, example.at("shot_lines").get<std::vector<int64_t>>());
     }
     for (const Json& request : example.value("requests", Json::array())) {
-      const tasks::Pair pair = encoder.encode(queries[q].prompt, request.at("choice").get<std::string>(), "case");
+      const tasks::Pair pair =
+          encoder.encode(queries[q].prompt, request.at("choice").get<std::string>(), "case");
       EXPECT_EQ(pair.context, example.at("context_ids").get<Ids>());
       EXPECT_EQ(pair.continuation, request.at("continuation_ids").get<Ids>());
     }
@@ -89,11 +93,15 @@ void compare_items(const Json& expected, const tasks::TaskResult& result, const 
 
 void compare_scores(const Json& scores, const std::map<std::string, double>& computed) {
   for (const auto& [metric, value] : scores.items()) {
-    if (metric == "bleu" || metric == "bleurt" || metric.starts_with("rouge")) continue;  // left out by design
+    if (metric == "bleu" || metric == "bleurt" || metric.starts_with("rouge"))
+      continue;  // left out by design
     const auto found = computed.find(metric);
-    if (metric == "normalized_aggregate_score" && found == computed.end()) continue;      // its preferred metric is left out
+    if (metric == "normalized_aggregate_score" && found == computed.end())
+      continue;  // its preferred metric is left out
     ASSERT_NE(found, computed.end()) << metric;
-    const double tolerance = metric.ends_with("brier_score") ? 1e-4 : metric.ends_with("calibration_error") ? 5e-4 : 1e-9;
+    const double tolerance = metric.ends_with("brier_score")         ? 1e-4
+                             : metric.ends_with("calibration_error") ? 5e-4
+                                                                     : 1e-9;
     EXPECT_NEAR(found->second, value.get<double>(), tolerance) << metric;
   }
 }
@@ -105,14 +113,16 @@ std::map<std::string, double> as_map(const tasks::TaskResult& result) {
 }
 
 tasks::TaskResult run_file(const fs::path& data, int64_t limit, int64_t shots, Subject& subject) {
-  return tasks::make_task(fmt::format("bigbench(file={},limit={},shots={})", data.string(), limit, shots))->run(*subject.tokenizer, *subject.scorer);
+  return tasks::make_task(fmt::format("bigbench(file={},limit={},shots={})", data.string(), limit, shots))
+      ->run(*subject.tokenizer, *subject.scorer);
 }
 
 bool check_single(const Json& expected, Subject& subject) {
   const fs::path data = find_data(expected.at("data_file"));
   if (data.empty()) return false;
   const int64_t limit = expected.at("max_examples"), shots = expected.at("shots");
-  check_prompts_and_ids(expected, tasks::load_bigbench(tasks::find_bigbench_file(data.string())), limit, shots, subject);
+  check_prompts_and_ids(expected, tasks::load_bigbench(tasks::find_bigbench_file(data.string())), limit,
+                        shots, subject);
   const tasks::TaskResult result = run_file(data, limit, shots, subject);
   compare_items(expected, result, subject);
   compare_scores(expected.at("scores").back().at("score_dict"), as_map(result));
@@ -121,7 +131,8 @@ bool check_single(const Json& expected, Subject& subject) {
 
 tasks::ScoreData score_data(const Json& entry) {
   tasks::ScoreData score;
-  for (const auto& [metric, value] : entry.at("score_dict").items()) score.scores[metric] = value.get<double>();
+  for (const auto& [metric, value] : entry.at("score_dict").items())
+    score.scores[metric] = value.get<double>();
   score.preferred = entry.at("preferred_score");
   score.description = entry.at("subtask_description");
   score.shots = entry.at("number_of_shots");
@@ -137,7 +148,8 @@ bool check_composite(const Json& expected, Subject& subject) {
     const Json& subtask = expected.at("subtasks")[i];
     const fs::path data = find_data(file_of_task(subtask.at("task")));
     if (data.empty()) return false;
-    const tasks::TaskResult result = run_file(data, expected.at("max_examples").get<int64_t>() / count, expected.at("shots"), subject);
+    const tasks::TaskResult result =
+        run_file(data, expected.at("max_examples").get<int64_t>() / count, expected.at("shots"), subject);
     compare_items(subtask, result, subject);
     tasks::ScoreData score = score_data(expected.at("scores")[i]);
     score.scores = as_map(result);
@@ -174,7 +186,8 @@ void compare_aggregation(const Json& c) {
     EXPECT_NEAR(output[i].low, expected.low, 1e-12);
     EXPECT_NEAR(output[i].high, expected.high, 1e-12);
     ASSERT_EQ(output[i].scores.size(), expected.scores.size());
-    for (const auto& [metric, value] : expected.scores) EXPECT_NEAR(output[i].scores.at(metric), value, 1e-10) << metric;
+    for (const auto& [metric, value] : expected.scores)
+      EXPECT_NEAR(output[i].scores.at(metric), value, 1e-10) << metric;
   }
 }
 
@@ -192,9 +205,11 @@ int check_bigbench_prompts(const fs::path& root) {
     EXPECT_EQ(data.lines, expected.at("num_lines").get<int64_t>());
     EXPECT_EQ(std::ssize(data.examples), expected.at("num_distinct").get<int64_t>());
     EXPECT_EQ(data.preferred, expected.at("preferred_score").get<std::string>());
-    EXPECT_EQ(data.format.output_regex, expected.at("output_regex").is_null() ? "" : expected.at("output_regex").get<std::string>());
+    EXPECT_EQ(data.format.output_regex,
+              expected.at("output_regex").is_null() ? "" : expected.at("output_regex").get<std::string>());
     const auto all = tasks::sample_bigbench(data, 0, 0);
-    for (size_t i = 0; i < expected.at("first_two").size(); ++i) check_texts(expected.at("first_two")[i], data, all.at(i));
+    for (size_t i = 0; i < expected.at("first_two").size(); ++i)
+      check_texts(expected.at("first_two")[i], data, all.at(i));
     const Json& sampled = expected.at("sampled_zero_shot");
     const auto drawn = tasks::sample_bigbench(data, std::ssize(sampled), 0);
     for (size_t i = 0; i < sampled.size(); ++i) check_texts(sampled[i], data, drawn.at(i));
@@ -217,7 +232,8 @@ int check_bigbench_tasks(const fs::path& root, bool large) {
       SCOPED_TRACE(path.string());
       const Json expected = read_json(path);
       if (!expected.contains("scores")) continue;
-      checked += expected.contains("composite_of") ? check_composite(expected, *model) : check_single(expected, *model);
+      checked += expected.contains("composite_of") ? check_composite(expected, *model)
+                                                   : check_single(expected, *model);
     }
   }
   return checked;
@@ -233,16 +249,19 @@ int check_bigbench_metrics(const fs::path& root) {
       samples.push_back({s.at("choice"), s.at("target_scores"), s.at("absolute_log_prob"), s.at("log_prob")});
       EXPECT_EQ(tasks::chosen_choice(samples.back()), s.at("chosen").get<size_t>());
     }
-    std::map<std::string, double> computed = {{"multiple_choice_grade", tasks::multiple_choice_grade(samples)},
-                                              {"calibration_multiple_choice_brier_score", tasks::brier_score(samples)},
-                                              {"expected_calibration_error", tasks::expected_calibration_error(samples)},
-                                              {"weighted_log_probabilities", tasks::weighted_log_probabilities(samples)},
-                                              {"weighted_probabilities", tasks::weighted_probabilities(samples)}};
+    std::map<std::string, double> computed = {
+        {"multiple_choice_grade", tasks::multiple_choice_grade(samples)},
+        {"calibration_multiple_choice_brier_score", tasks::brier_score(samples)},
+        {"expected_calibration_error", tasks::expected_calibration_error(samples)},
+        {"weighted_log_probabilities", tasks::weighted_log_probabilities(samples)},
+        {"weighted_probabilities", tasks::weighted_probabilities(samples)}};
     const auto f1 = tasks::macro_f1(samples);
     if (f1) computed["macro_f1"] = *f1;
     for (const auto& [metric, value] : c.at("metrics").items()) {
       if (value.is_number()) {
-        EXPECT_NEAR(computed.at(metric), value.get<double>(), 1e-10 * std::max(1.0, std::abs(value.get<double>()))) << metric;
+        EXPECT_NEAR(computed.at(metric), value.get<double>(),
+                    1e-10 * std::max(1.0, std::abs(value.get<double>())))
+            << metric;
       } else {
         EXPECT_FALSE(f1.has_value());
       }
@@ -254,7 +273,8 @@ int check_bigbench_metrics(const fs::path& root) {
   for (size_t i = 0; i < responses.size(); ++i) {
     SCOPED_TRACE(Json(responses[i]).dump());
     const Json& item = generative.at("per_item")[i];
-    EXPECT_EQ(tasks::exact_str_match(responses[i], targets[i]), item.at("exact_str_match").at("exact_str_match").get<double>() == 1.0);
+    EXPECT_EQ(tasks::exact_str_match(responses[i], targets[i]),
+              item.at("exact_str_match").at("exact_str_match").get<double>() == 1.0);
     EXPECT_EQ(tasks::case_insensitive_str_match(responses[i], targets[i]),
               item.at("case_insensitive_str_match").at("case_insensitive_str_match").get<double>() == 1.0);
     const Json& numeric = item.at("numeric_match_with_0_1_relative_error");
@@ -263,7 +283,8 @@ int check_bigbench_metrics(const fs::path& root) {
     if (match) {
       EXPECT_EQ(*match, numeric.at("numeric_match_with_0_1_relative_error").get<double>() == 1.0);
     }
-    EXPECT_NEAR(tasks::sequence_f1(std::span(&responses[i], 1), std::span(&targets[i], 1)), item.at("sequence_f1").at("sequence_f1").get<double>(), 1e-10);
+    EXPECT_NEAR(tasks::sequence_f1(std::span(&responses[i], 1), std::span(&targets[i], 1)),
+                item.at("sequence_f1").at("sequence_f1").get<double>(), 1e-10);
   }
   const double corpus = generative.at("corpus").at("sequence_f1").at("sequence_f1");
   EXPECT_NEAR(tasks::sequence_f1(responses, targets), corpus, 1e-10);
@@ -280,7 +301,8 @@ int check_bigbench_postprocessing(const fs::path& root) {
     if (c.at("stop_string").is_array()) stops = c.at("stop_string").get<std::vector<std::string>>();
     const int64_t max_length = c.at("max_length").is_null() ? 0 : c.at("max_length").get<int64_t>();
     const std::string regex = c.at("output_regex").is_null() ? "" : c.at("output_regex").get<std::string>();
-    EXPECT_EQ(tasks::postprocess_output(c.at("text"), max_length, stops, regex), c.at("output").get<std::string>());
+    EXPECT_EQ(tasks::postprocess_output(c.at("text"), max_length, stops, regex),
+              c.at("output").get<std::string>());
   }
   return 1;
 }
@@ -298,7 +320,8 @@ int check_bigbench_sampling(const fs::path& root) {
   }
   const Json& sequence = cases.at("sequence_n50_k4_shots3_seed42");
   tasks::BigBenchData data;
-  for (int64_t i = 0; i < sequence.at("n").get<int64_t>(); ++i) data.examples.push_back({i, "x", {}, {}, {"t"}});
+  for (int64_t i = 0; i < sequence.at("n").get<int64_t>(); ++i)
+    data.examples.push_back({i, "x", {}, {}, {"t"}});
   const auto queries = tasks::sample_bigbench(data, std::ssize(sequence.at("queries")), 3);
   for (size_t q = 0; q < queries.size(); ++q) {
     EXPECT_EQ(queries[q].example, sequence.at("queries")[q].get<int64_t>());
@@ -307,7 +330,8 @@ int check_bigbench_sampling(const fs::path& root) {
   NumpyRandomState picks(42);
   const Json& multi = cases.at("randint_multi_target");
   for (size_t i = 0; i < multi.at("picked").size(); ++i) {
-    EXPECT_EQ(picks.interval(multi.at("list_lengths")[i].get<uint32_t>() - 1), multi.at("picked")[i].get<uint32_t>());
+    EXPECT_EQ(picks.interval(multi.at("list_lengths")[i].get<uint32_t>() - 1),
+              multi.at("picked")[i].get<uint32_t>());
   }
   return 1;
 }

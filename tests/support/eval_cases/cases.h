@@ -1,5 +1,5 @@
-// Checks of the evaluation against cases that other programs computed. Each walks a folder of cases (the project's copy,
-// shared/, or $QBENCH_GOLDEN) and derives everything from the files there.
+// Checks of the evaluation against cases that other programs computed. Each walks a folder of cases (the
+// project's copy, shared/, or $QBENCH_GOLDEN) and derives everything from the files there.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,7 +10,8 @@ namespace qbench::eval_cases {
 
 namespace fs = std::filesystem;
 
-/// Each returns how many cases it checked. Cases of models or texts that are not on this machine are passed over.
+/// Each returns how many cases it checked. Cases of models or texts that are not on this machine are passed
+/// over.
 /// @param large  only cases of the real model; else only those of tiny models
 int check_window_perplexity(const fs::path& root, bool large);
 int check_lmeval_tasks(const fs::path& root, bool large);

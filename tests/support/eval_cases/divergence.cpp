@@ -1,4 +1,5 @@
-// llamacpp_<model>/kl.json: llama.cpp's KL statistics of weight-only quantized files against its own 16-bit logit file.
+// llamacpp_<model>/kl.json: llama.cpp's KL statistics of weight-only quantized files against its own 16-bit
+// logit file.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -42,7 +43,8 @@ BaseFile read_base(const fs::path& path) {
     take(&low, 4);
     take(codes.data(), codes.size() * 2);
     auto& row = base.rows.emplace_back();
-    for (int32_t i = 0; i < base.vocab; ++i) row.push_back(scale * static_cast<float>(codes[static_cast<size_t>(i)]) + low);
+    for (int32_t i = 0; i < base.vocab; ++i)
+      row.push_back(scale * static_cast<float>(codes[static_cast<size_t>(i)]) + low);
   }
   return base;
 }
@@ -51,7 +53,8 @@ engine::DivergenceToken compare_row(const float* logits, const std::vector<float
   const auto n = base.size();
   const auto top = static_cast<size_t>(std::max_element(logits, logits + n) - logits);
   double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += std::exp(static_cast<double>(logits[i]) - static_cast<double>(logits[top]));
+  for (size_t i = 0; i < n; ++i)
+    sum += std::exp(static_cast<double>(logits[i]) - static_cast<double>(logits[top]));
   const double log_sum = static_cast<double>(logits[top]) + std::log(sum);
   engine::DivergenceToken token;
   const auto y = static_cast<size_t>(target);
@@ -59,7 +62,9 @@ engine::DivergenceToken compare_row(const float* logits, const std::vector<float
   token.nll_base = -base[y];
   double kl = 0;
   for (size_t i = 0; i < n; ++i) {
-    if (base[i] > -16.0F) kl += std::exp(static_cast<double>(base[i])) * (static_cast<double>(base[i]) - (static_cast<double>(logits[i]) - log_sum));
+    if (base[i] > -16.0F)
+      kl += std::exp(static_cast<double>(base[i])) *
+            (static_cast<double>(base[i]) - (static_cast<double>(logits[i]) - log_sum));
   }
   token.kl = static_cast<float>(kl);
   token.delta_p = std::exp(-token.nll) - std::exp(-token.nll_base);
@@ -71,10 +76,14 @@ std::vector<engine::DivergenceToken> compare_model(const engine::Model& model, c
   std::vector<engine::DivergenceToken> tokens;
   size_t row = 0;
   for (int32_t chunk = 0; chunk < base.chunks; ++chunk) {
-    const auto ids = std::span(base.tokens).subspan(static_cast<size_t>(chunk) * static_cast<size_t>(base.n_ctx), static_cast<size_t>(base.n_ctx));
-    const at::Tensor logits = engine::logits(model, engine::hidden_states(model, ids, {base.n_ctx})).contiguous();
+    const auto ids = std::span(base.tokens)
+                         .subspan(static_cast<size_t>(chunk) * static_cast<size_t>(base.n_ctx),
+                                  static_cast<size_t>(base.n_ctx));
+    const at::Tensor logits =
+        engine::logits(model, engine::hidden_states(model, ids, {base.n_ctx})).contiguous();
     for (int32_t position = base.n_ctx / 2; position + 1 < base.n_ctx; ++position) {
-      tokens.push_back(compare_row(logits.data_ptr<float>() + int64_t{position} * base.vocab, base.rows[row++], ids[static_cast<size_t>(position) + 1]));
+      tokens.push_back(compare_row(logits.data_ptr<float>() + int64_t{position} * base.vocab,
+                                   base.rows[row++], ids[static_cast<size_t>(position) + 1]));
     }
   }
   return tokens;
@@ -84,7 +93,9 @@ std::vector<engine::DivergenceToken> compare_model(const engine::Model& model, c
 double printed_tolerance(const std::string& printed) {
   const size_t point = printed.find('.', printed.find(':') == std::string::npos ? 0 : printed.find(':'));
   size_t digits = 0;
-  while (point != std::string::npos && point + 1 + digits < printed.size() && std::isdigit(static_cast<unsigned char>(printed[point + 1 + digits]))) ++digits;
+  while (point != std::string::npos && point + 1 + digits < printed.size() &&
+         std::isdigit(static_cast<unsigned char>(printed[point + 1 + digits])))
+    ++digits;
   return 2 * std::pow(10.0, -static_cast<double>(digits));
 }
 
@@ -120,12 +131,15 @@ int compare_printed(const Json& printed, const tasks::DivergenceStatistics& stat
     if (!expected.at("value").is_number()) continue;
     const double value = expected.at("value");
     double tolerance = printed_tolerance(expected.at("printed"));
-    if (name.starts_with("Mean PPL") && name.find("/PPL") == std::string::npos) tolerance = std::max(tolerance, 1e-6 * statistics.ppl_base.value);
+    if (name.starts_with("Mean PPL") && name.find("/PPL") == std::string::npos)
+      tolerance = std::max(tolerance, 1e-6 * statistics.ppl_base.value);
     EXPECT_NEAR(estimate.value, value, tolerance);
     // Against itself the errors of differences are roots of rounding noise.
-    const bool noise = self && (name.find("/PPL") != std::string::npos || name.find("-PPL") != std::string::npos);
+    const bool noise =
+        self && (name.find("/PPL") != std::string::npos || name.find("-PPL") != std::string::npos);
     if (!noise && expected.contains("pm") && expected.at("pm").is_number()) {
-      EXPECT_NEAR(estimate.error, expected.at("pm").get<double>(), std::max(tolerance, 1e-4 * estimate.error));
+      EXPECT_NEAR(estimate.error, expected.at("pm").get<double>(),
+                  std::max(tolerance, 1e-4 * estimate.error));
     }
     ++compared;
   }
@@ -151,7 +165,8 @@ int check_llamacpp_divergence(const fs::path& root) {
       if (!self && !fs::exists(file)) continue;
       std::unique_ptr<engine::Model> quantized;
       if (!self) {
-        models::ModelSource source{file.string(), models::SourceKind::kGguf, file, models::Dequantize::kExact, 0};
+        models::ModelSource source{file.string(), models::SourceKind::kGguf, file, models::Dequantize::kExact,
+                                   0};
         quantized = engine::Model::load(models::Checkpoint::open(source));
       }
       const auto tokens = compare_model(self ? *original->model : *quantized, base);

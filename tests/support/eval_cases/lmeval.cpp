@@ -21,7 +21,9 @@ using Ids = std::vector<int32_t>;
 double tolerance(double ll) { return 1e-6 * std::abs(ll) + (std::abs(ll) > 1000 ? 1e-4 : 1e-5); }
 
 /// The real model's float32 sums differ a little more between programs (README of the cases).
-double tolerance(double ll, const Subject& subject) { return subject.large ? 5e-6 * std::abs(ll) + 5e-5 : tolerance(ll); }
+double tolerance(double ll, const Subject& subject) {
+  return subject.large ? 5e-6 * std::abs(ll) + 5e-5 : tolerance(ll);
+}
 
 tasks::ChoiceDocument make_document(const Json& doc) {
   tasks::ChoiceDocument document;
@@ -37,7 +39,8 @@ tasks::ChoiceDocument make_document(const Json& doc) {
 
 void check_document_ids(const Json& doc, const tasks::PairEncoder& encoder) {
   for (const Json& request : doc.at("requests")) {
-    const tasks::Pair pair = encoder.encode(doc.at("context").get<std::string>(), request.at("continuation").get<std::string>(), "case");
+    const tasks::Pair pair = encoder.encode(doc.at("context").get<std::string>(),
+                                            request.at("continuation").get<std::string>(), "case");
     EXPECT_EQ(pair.context, doc.at("context_ids").get<Ids>());
     EXPECT_EQ(pair.continuation, request.at("continuation_ids").get<Ids>());
     EXPECT_FALSE(pair.boundary_merge);
@@ -48,7 +51,9 @@ void compare_aggregate(const Json& aggregate, const tasks::TaskResult& result) {
   for (const char* metric : {"acc", "acc_norm"}) {
     if (!aggregate.contains(metric)) continue;
     EXPECT_NEAR(score_of(result, metric), aggregate.at(metric).get<double>(), 1e-12) << metric;
-    EXPECT_NEAR(*find_score(result, metric).stderr_, aggregate.at(std::string(metric) + "_stderr").get<double>(), 1e-12) << metric;
+    EXPECT_NEAR(*find_score(result, metric).stderr_,
+                aggregate.at(std::string(metric) + "_stderr").get<double>(), 1e-12)
+        << metric;
   }
 }
 
@@ -69,10 +74,12 @@ void check_choices(const Json& task, bool bos, Subject& subject) {
     const Json& doc = task.at("docs")[d];
     for (size_t i = 0; i < doc.at("requests").size(); ++i) {
       const double ll = doc.at("requests")[i].at("ll");
-      EXPECT_NEAR(result.items[d].loglikelihoods.at(i), ll, tolerance(ll, subject)) << "doc " << d << " choice " << i;
+      EXPECT_NEAR(result.items[d].loglikelihoods.at(i), ll, tolerance(ll, subject))
+          << "doc " << d << " choice " << i;
       EXPECT_EQ(tasks::code_points(documents[d].choices[i]), doc.at("choice_chars")[i].get<int64_t>());
     }
-    for (const std::string& metric : options.metrics) EXPECT_EQ(result.items[d].metrics.at(metric), doc.at(metric)) << "doc " << d;
+    for (const std::string& metric : options.metrics)
+      EXPECT_EQ(result.items[d].metrics.at(metric), doc.at(metric)) << "doc " << d;
   }
   compare_aggregate(task.at("aggregate"), result);
 }
@@ -82,16 +89,22 @@ void check_cloze(const Json& task, bool bos, Subject& subject) {
   const std::string file = ::testing::TempDir() + "/qbench_lambada_case.jsonl";
   std::string lines;
   for (const Json& doc : task.at("docs")) {
-    lines += Json{{"text", doc.at("context").get<std::string>() + doc.at("requests")[0].at("continuation").get<std::string>()}}.dump() + "\n";
+    lines += Json{{"text", doc.at("context").get<std::string>() +
+                               doc.at("requests")[0].at("continuation").get<std::string>()}}
+                 .dump() +
+             "\n";
   }
   write_file_atomically(file, lines);
-  const auto made = tasks::make_task(fmt::format("lambada(file={},bos={},max_length={})", file, bos ? "default" : "none", task.at("max_length").get<int64_t>()));
+  const auto made =
+      tasks::make_task(fmt::format("lambada(file={},bos={},max_length={})", file, bos ? "default" : "none",
+                                   task.at("max_length").get<int64_t>()));
   const tasks::TaskResult result = made->run(*subject.tokenizer, *subject.scorer);
   for (size_t d = 0; d < result.items.size(); ++d) {
     const Json& request = task.at("docs")[d].at("requests")[0];
     const double ll = request.at("ll");
     EXPECT_NEAR(result.items[d].loglikelihoods.at(0), ll, tolerance(ll, subject)) << "doc " << d;
-    EXPECT_EQ(result.items[d].metrics.at("acc").get<double>() == 1.0, request.at("is_greedy").get<bool>()) << "doc " << d;
+    EXPECT_EQ(result.items[d].metrics.at("acc").get<double>() == 1.0, request.at("is_greedy").get<bool>())
+        << "doc " << d;
   }
   compare_aggregate(task.at("aggregate"), result);
   const double ppl = task.at("aggregate").at("perplexity");
@@ -105,12 +118,14 @@ void check_pages(const Json& task, bool bos, Subject& subject) {
   const Json& docs = task.at("docs");
   for (const Json& doc : docs) {
     if (!doc.contains("page") || !doc.contains("target")) continue;
-    EXPECT_EQ(tasks::wikitext_detokenize(doc.at("page").get<std::string>()), doc.at("target").get<std::string>());
+    EXPECT_EQ(tasks::wikitext_detokenize(doc.at("page").get<std::string>()),
+              doc.at("target").get<std::string>());
     EXPECT_EQ(tasks::count_words(doc.at("page").get<std::string>()), doc.at("words").get<int64_t>());
   }
   if (text.empty()) return;
-  const auto made = tasks::make_task(fmt::format("perplexity(protocol=rolling,{},window={},limit={},bos={})", text, task.at("max_length").get<int64_t>(),
-                                                 docs.size(), bos ? "default" : "none"));
+  const auto made = tasks::make_task(fmt::format("perplexity(protocol=rolling,{},window={},limit={},bos={})",
+                                                 text, task.at("max_length").get<int64_t>(), docs.size(),
+                                                 bos ? "default" : "none"));
   const tasks::TaskResult result = made->run(*subject.tokenizer, *subject.scorer);
   ASSERT_EQ(result.items.size(), docs.size());
   for (size_t d = 0; d < docs.size(); ++d) {
@@ -126,7 +141,8 @@ void check_pages(const Json& task, bool bos, Subject& subject) {
   }
 }
 
-void check_pair(const Json& expected, const tasks::PairEncoder& encoder, int64_t max_length, Subject& subject) {
+void check_pair(const Json& expected, const tasks::PairEncoder& encoder, int64_t max_length,
+                Subject& subject) {
   const std::string context = expected.at("context"), continuation = expected.at("continuation");
   SCOPED_TRACE(Json({context, continuation}).dump());
   if (expected.contains("exception")) {
@@ -138,7 +154,8 @@ void check_pair(const Json& expected, const tasks::PairEncoder& encoder, int64_t
   EXPECT_EQ(pair.continuation, expected.at("continuation_ids").get<Ids>());
   EXPECT_EQ(pair.boundary_merge, expected.value("boundary_token_split", false));
   int64_t truncated = 0;
-  const std::vector<engine::ScoreRequest> requests = {tasks::pair_request(pair, max_length, truncated, "case")};
+  const std::vector<engine::ScoreRequest> requests = {
+      tasks::pair_request(pair, max_length, truncated, "case")};
   EXPECT_EQ(truncated == 1, expected.at("truncated").get<bool>());
   EXPECT_EQ(std::ssize(requests[0].tokens) - 1, expected.at("model_input_len").get<int64_t>());
   const engine::ScoreResult scored = subject.scorer->score(requests).at(0);
@@ -147,7 +164,8 @@ void check_pair(const Json& expected, const tasks::PairEncoder& encoder, int64_t
   EXPECT_EQ(scored.greedy, expected.at("is_greedy").get<bool>());
 }
 
-void check_rolling(const Json& expected, const tasks::PairEncoder& encoder, int64_t max_length, Subject& subject) {
+void check_rolling(const Json& expected, const tasks::PairEncoder& encoder, int64_t max_length,
+                   Subject& subject) {
   SCOPED_TRACE(expected.at("text").dump());
   const Ids ids = encoder.encode_text(expected.at("text").get<std::string>());
   EXPECT_EQ(ids, expected.at("ids").get<Ids>());
@@ -198,7 +216,8 @@ int check_pairs(const fs::path& root) {
     Subject* model = subject(root, cases.at("model"));
     if (model == nullptr) continue;
     for (const Json& run : cases.at("runs")) {
-      SCOPED_TRACE(fmt::format("{} add_bos_token={} max_length={}", path.string(), run.at("add_bos_token").dump(), run.at("max_length").dump()));
+      SCOPED_TRACE(fmt::format("{} add_bos_token={} max_length={}", path.string(),
+                               run.at("add_bos_token").dump(), run.at("max_length").dump()));
       const bool bos = run.at("add_bos_token").is_null() || run.at("add_bos_token").get<bool>();
       const tasks::PairEncoder encoder(*model->tokenizer, bos);
       EXPECT_EQ(encoder.prefix(), run.at("prefix_token_id").get<int32_t>());
@@ -222,7 +241,8 @@ int check_aggregation(const fs::path& root) {
     const auto lls = c.at("ll").get<std::vector<double>>();
     for (const int chunk : {0, 1}) {
       const auto first = c.at(fmt::format("first_replicates_chunk{}", chunk)).get<std::vector<double>>();
-      const auto drawn = tasks::bootstrap_perplexity_chunk(lls, static_cast<uint64_t>(chunk), std::ssize(first));
+      const auto drawn =
+          tasks::bootstrap_perplexity_chunk(lls, static_cast<uint64_t>(chunk), std::ssize(first));
       for (size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(drawn[i], first[i], 1e-9 * first[i]);
     }
     const double expected = c.at("bootstrap_stderr");
@@ -230,7 +250,8 @@ int check_aggregation(const fs::path& root) {
   }
   for (const Json& c : cases.at("groups")) {
     std::vector<tasks::GroupMember> members;
-    for (size_t i = 0; i < c.at("metric").size(); ++i) members.push_back({c.at("metric")[i], c.at("stderr")[i], c.at("size")[i]});
+    for (size_t i = 0; i < c.at("metric").size(); ++i)
+      members.push_back({c.at("metric")[i], c.at("stderr")[i], c.at("size")[i]});
     EXPECT_NEAR(tasks::group_mean(members, true), c.at("weighted").get<double>(), 1e-12);
     EXPECT_NEAR(tasks::group_mean(members, false), c.at("plain").get<double>(), 1e-12);
     EXPECT_NEAR(*tasks::pooled_stderr(members), c.at("pooled_stderr").get<double>(), 1e-12);

@@ -11,7 +11,8 @@
 namespace qbench::eval_cases {
 namespace {
 
-std::vector<engine::ScoreRequest> stored_requests(const models::SafetensorsFile& file, int64_t windows, int64_t length) {
+std::vector<engine::ScoreRequest> stored_requests(const models::SafetensorsFile& file, int64_t windows,
+                                                  int64_t length) {
   const std::vector<int64_t> ids = file.integers("ids");
   std::vector<engine::ScoreRequest> requests(static_cast<size_t>(windows));
   for (size_t w = 0; w < requests.size(); ++w) {
@@ -21,31 +22,37 @@ std::vector<engine::ScoreRequest> stored_requests(const models::SafetensorsFile&
   return requests;
 }
 
-void compare_tokens(const models::SafetensorsFile& file, const std::vector<engine::ScoreResult>& results, double tolerance) {
+void compare_tokens(const models::SafetensorsFile& file, const std::vector<engine::ScoreResult>& results,
+                    double tolerance) {
   const std::vector<float> expected = file.floats("token_nll");
   size_t at = 0;
   double worst = 0;
   for (const auto& result : results) {
-    for (const float logprob : result.logprobs) worst = std::max(worst, static_cast<double>(std::abs(expected.at(at++) + logprob)));
+    for (const float logprob : result.logprobs)
+      worst = std::max(worst, static_cast<double>(std::abs(expected.at(at++) + logprob)));
   }
   EXPECT_EQ(at, expected.size());
   EXPECT_LE(worst, tolerance) << "largest difference of a token";
 }
 
-tasks::TaskResult score_stored(const Json& expected, const models::SafetensorsFile& file, RecordingScorer& scorer) {
+tasks::TaskResult score_stored(const Json& expected, const models::SafetensorsFile& file,
+                               RecordingScorer& scorer) {
   tasks::TaskResult result;
   const auto requests = stored_requests(file, expected.at("W"), expected.at("S"));
   tasks::reduce_windows(tasks::WindowRule::kMeanOfWindows, scorer.score(requests), result);
   return result;
 }
 
-tasks::TaskResult run_task(const Json& expected, const std::string& text, Subject& subject, RecordingScorer& scorer) {
+tasks::TaskResult run_task(const Json& expected, const std::string& text, Subject& subject,
+                           RecordingScorer& scorer) {
   const bool special = expected.at("add_special_tokens");
-  const auto task = tasks::make_task(fmt::format("perplexity(protocol=gptq,{},window={},windows={},bos={})", text, expected.at("S").get<int64_t>(),
-                                                 expected.at("W").get<int64_t>(), special ? "default" : "none"));
+  const auto task = tasks::make_task(fmt::format(
+      "perplexity(protocol=gptq,{},window={},windows={},bos={})", text, expected.at("S").get<int64_t>(),
+      expected.at("W").get<int64_t>(), special ? "default" : "none"));
   tasks::TaskResult result = task->run(*subject.tokenizer, scorer);
   EXPECT_EQ(result.provenance.at("tokens").at("tokens"), expected.at("N_tokens_whole_text"));
-  EXPECT_EQ(result.provenance.at("tokens").at("token_stream_sha256"), expected.at("ids_sha256_int32le_whole_text"));
+  EXPECT_EQ(result.provenance.at("tokens").at("token_stream_sha256"),
+            expected.at("ids_sha256_int32le_whole_text"));
   return result;
 }
 
@@ -55,13 +62,15 @@ void check_window_case(const fs::path& path, Subject& subject) {
   const models::SafetensorsFile file(fs::path(path).replace_extension(".safetensors"));
   RecordingScorer scorer(*subject.scorer);
   const std::string text = text_arguments(expected.at("text_sha256"));
-  const tasks::TaskResult result = text.empty() ? score_stored(expected, file, scorer) : run_task(expected, text, subject, scorer);
+  const tasks::TaskResult result =
+      text.empty() ? score_stored(expected, file, scorer) : run_task(expected, text, subject, scorer);
   const int64_t length = expected.at("S");
   compare_tokens(file, scorer.results, length > 1024 ? 3e-4 : 1e-4);
   const double tolerance = subject.large ? 1e-5 : 5e-6;
   ASSERT_EQ(result.items.size(), expected.at("windows").size());
   for (size_t w = 0; w < result.items.size(); ++w) {
-    EXPECT_NEAR(*result.items[w].nll / static_cast<double>(result.items[w].tokens), expected.at("windows")[w].at("mean_nll").get<double>(), tolerance);
+    EXPECT_NEAR(*result.items[w].nll / static_cast<double>(result.items[w].tokens),
+                expected.at("windows")[w].at("mean_nll").get<double>(), tolerance);
   }
   const double ppl = expected.at("ppl");
   EXPECT_NEAR(score_of(result, "ppl"), ppl, ppl * tolerance);
@@ -92,21 +101,27 @@ void compare_printed(const tasks::TaskResult& result, const Json& expected, doub
   const std::vector<double> running = running_ppl(result);
   std::vector<double> printed;
   if (expected.contains("running_ppl")) printed = expected.at("running_ppl").get<std::vector<double>>();
-  for (const Json& line : expected.value("type1_lines", Json::array())) printed.push_back(line.at("ppl").get<double>());
+  for (const Json& line : expected.value("type1_lines", Json::array()))
+    printed.push_back(line.at("ppl").get<double>());
   ASSERT_EQ(running.size(), printed.size());
-  for (size_t i = 0; i < running.size(); ++i) EXPECT_NEAR(running[i], printed[i], printed[i] * tolerance + 1e-4) << "chunk " << i;
+  for (size_t i = 0; i < running.size(); ++i)
+    EXPECT_NEAR(running[i], printed[i], printed[i] * tolerance + 1e-4) << "chunk " << i;
   if (expected.contains("final_plus_minus")) {
-    EXPECT_NEAR(*find_score(result, "ppl").stderr_, expected.at("final_plus_minus").get<double>(), 1e-4 * score_of(result, "ppl"));
+    EXPECT_NEAR(*find_score(result, "ppl").stderr_, expected.at("final_plus_minus").get<double>(),
+                1e-4 * score_of(result, "ppl"));
   }
 }
 
-void check_llamacpp_case(const std::string& name, const Json& expected, const std::string& flags, const std::string& text, Subject& subject) {
+void check_llamacpp_case(const std::string& name, const Json& expected, const std::string& flags,
+                         const std::string& text, Subject& subject) {
   SCOPED_TRACE(name);
   const int64_t stride = flag_value(flags, "--ppl-stride", 0);
   const int64_t window = expected.value("window_length_printed", flag_value(flags, "-c", 512));
-  if (window > subject.checkpoint->architecture().max_position) return;  // llama.cpp runs beyond the trained length, qbench refuses
-  const auto task = tasks::make_task(fmt::format("perplexity(protocol=llamacpp,{},window={},windows={},stride={})", text, window,
-                                                 flag_value(flags, "--chunks", 0), stride));
+  if (window > subject.checkpoint->architecture().max_position)
+    return;  // llama.cpp runs beyond the trained length, qbench refuses
+  const auto task =
+      tasks::make_task(fmt::format("perplexity(protocol=llamacpp,{},window={},windows={},stride={})", text,
+                                   window, flag_value(flags, "--chunks", 0), stride));
   const tasks::TaskResult result = task->run(*subject.tokenizer, *subject.scorer);
   // With an f16 cache llama.cpp itself is off by up to 4.1e-5.
   compare_printed(result, expected, expected.value("type_k", "f32") == "f16" ? 1e-4 : 1e-5);
@@ -129,7 +144,8 @@ int check_window_perplexity(const fs::path& root, bool large) {
 
 int check_llamacpp_perplexity(const fs::path& root, bool large) {
   int checked = 0;
-  const std::string text = text_arguments("d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0");  // wikitext2/test.txt
+  const std::string text = text_arguments(
+      "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0");  // wikitext2/test.txt
   if (text.empty()) return 0;
   for (const fs::path& folder : folders_in(root, "llamacpp_")) {
     Subject* model = subject(root, folder.filename().string().substr(9));
@@ -144,13 +160,14 @@ int check_llamacpp_perplexity(const fs::path& root, bool large) {
         }
       }
     }
-    // Of a quantized file run as it is (activations quantized too) no weight-only program can meet the numbers; the float32
-    // base of the divergence cases it must.
+    // Of a quantized file run as it is (activations quantized too) no weight-only program can meet the
+    // numbers; the float32 base of the divergence cases it must.
     if (!fs::exists(folder / "kl.json")) continue;
     const Json divergence = read_json(folder / "kl.json");
     for (const char* cache : {"kvf16", "kvf32"}) {
       if (!divergence.at("base").contains(cache)) continue;
-      check_llamacpp_case(folder.string() + " base " + cache, divergence.at("base").at(cache), divergence.at("flags"), text, *model);
+      check_llamacpp_case(folder.string() + " base " + cache, divergence.at("base").at(cache),
+                          divergence.at("flags"), text, *model);
       ++checked;
     }
   }

@@ -36,9 +36,12 @@ class RecordingScorer final : public engine::Scorer {
   int64_t vocab_size() const override { return inner_.vocab_size(); }
   int64_t max_position() const override { return inner_.max_position(); }
   std::vector<engine::ScoreResult> score(std::span<const engine::ScoreRequest> asked) override;
-  std::vector<std::vector<int32_t>> generate(std::span<const engine::GenerateRequest> asked) override { return inner_.generate(asked); }
+  std::vector<std::vector<int32_t>> generate(std::span<const engine::GenerateRequest> asked) override {
+    return inner_.generate(asked);
+  }
   bool has_baseline() const override { return inner_.has_baseline(); }
-  std::vector<std::vector<engine::DivergenceToken>> diverge(std::span<const engine::ScoreRequest> asked) override {
+  std::vector<std::vector<engine::DivergenceToken>> diverge(
+      std::span<const engine::ScoreRequest> asked) override {
     return inner_.diverge(asked);
   }
   std::vector<engine::ScoreRequest> requests;
@@ -53,7 +56,8 @@ Json read_json(const fs::path& path);
 std::vector<fs::path> files_in(const fs::path& folder, const std::string& ending);
 /// Folders of `root` whose name starts with `prefix`, sorted.
 std::vector<fs::path> folders_in(const fs::path& root, const std::string& prefix);
-/// Arguments of perplexity() that give the text of that hash ("text=...,join=..."), "" if no data set here has it.
+/// Arguments of perplexity() that give the text of that hash ("text=...,join=..."), "" if no data set here
+/// has it.
 std::string text_arguments(const std::string& text_sha256);
 double score_of(const tasks::TaskResult& result, const std::string& metric);
 const tasks::Score& find_score(const tasks::TaskResult& result, const std::string& metric);

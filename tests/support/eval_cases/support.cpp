@@ -38,7 +38,8 @@ models::ModelSource find_model(const fs::path& root, const std::string& name) {
   return source;
 }
 
-void add_text(std::map<std::string, std::string>& texts, const std::string& content, const std::string& arguments) {
+void add_text(std::map<std::string, std::string>& texts, const std::string& content,
+              const std::string& arguments) {
   texts.try_emplace(sha256_hex(content), arguments);
 }
 
@@ -47,7 +48,8 @@ std::map<std::string, std::string> known_texts() {
   for (const data::DataSet& set : data::data_sets()) {
     for (const data::Split& split : set.splits) {
       if (split.shipped.empty()) continue;
-      add_text(texts, data::read_text(data::find_text(set.name, split.name, "none")), "text=" + set.name + ",split=" + split.name + ",join=none");
+      add_text(texts, data::read_text(data::find_text(set.name, split.name, "none")),
+               "text=" + set.name + ",split=" + split.name + ",join=none");
     }
   }
   if (const auto shared = testing_support::shared_dir()) {
@@ -96,7 +98,8 @@ std::vector<fs::path> folders_in(const fs::path& root, const std::string& prefix
   std::vector<fs::path> folders;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root, error)) {
-    if (entry.is_directory() && entry.path().filename().string().starts_with(prefix)) folders.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with(prefix))
+      folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
   return folders;
@@ -117,6 +120,8 @@ const tasks::Score& find_score(const tasks::TaskResult& result, const std::strin
   return none;
 }
 
-double score_of(const tasks::TaskResult& result, const std::string& metric) { return find_score(result, metric).value; }
+double score_of(const tasks::TaskResult& result, const std::string& metric) {
+  return find_score(result, metric).value;
+}
 
 }  // namespace qbench::eval_cases

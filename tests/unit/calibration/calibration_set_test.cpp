@@ -13,8 +13,8 @@
 namespace qbench::calibration {
 namespace {
 
-using testing_support::ByteTokenizer;
 using ::testing::HasSubstr;
+using testing_support::ByteTokenizer;
 
 std::string write_file(const std::string& name, const std::string& content) {
   const std::string path = ::testing::TempDir() + "/" + name;
@@ -40,12 +40,15 @@ std::string message_of(F&& call) {
 
 TEST(CalibrationSpec, FillsInShapeAndKeepsOtherDefaultsOut) {
   EXPECT_EQ(check_calibration("en_wiki").print(), "en_wiki(samples=128,length=2048,seed=0)");
-  EXPECT_EQ(check_calibration("en_wiki(seed=3,sampler=random,length=512)").print(), "en_wiki(samples=128,length=512,seed=3)");
-  EXPECT_EQ(check_calibration("de_wiki(split=test,samples=4)").print(), "de_wiki(samples=4,length=2048,seed=0,split=test)");
+  EXPECT_EQ(check_calibration("en_wiki(seed=3,sampler=random,length=512)").print(),
+            "en_wiki(samples=128,length=512,seed=3)");
+  EXPECT_EQ(check_calibration("de_wiki(split=test,samples=4)").print(),
+            "de_wiki(samples=4,length=2048,seed=0,split=test)");
 }
 
 TEST(CalibrationSpec, CanonicalTextReadsBackToItself) {
-  for (const char* spec : {"en_wiki(sampler=windows)", "random_tokens(samples=2)", "text(file=\"a,b.txt\")"}) {
+  for (const char* spec :
+       {"en_wiki(sampler=windows)", "random_tokens(samples=2)", "text(file=\"a,b.txt\")"}) {
     const std::string once = check_calibration(spec).print();
     EXPECT_EQ(check_calibration(once).print(), once);
   }
@@ -53,7 +56,8 @@ TEST(CalibrationSpec, CanonicalTextReadsBackToItself) {
 
 TEST(CalibrationSpec, OffersTheNearestName) {
   EXPECT_THAT(message_of([] { check_calibration("en_wikki"); }), HasSubstr("Did you mean \"en_wiki\"?"));
-  EXPECT_THAT(message_of([] { check_calibration("en_wiki(sample=3)"); }), HasSubstr("Did you mean \"samples\"?"));
+  EXPECT_THAT(message_of([] { check_calibration("en_wiki(sample=3)"); }),
+              HasSubstr("Did you mean \"samples\"?"));
   EXPECT_THAT(message_of([] { check_calibration("text"); }), HasSubstr("file is missing"));
   EXPECT_THROW(check_calibration("en_wiki(split=dev)"), ConfigError);
   EXPECT_THROW(check_calibration("random_tokens(split=test)"), ConfigError);
@@ -61,7 +65,8 @@ TEST(CalibrationSpec, OffersTheNearestName) {
 
 TEST(Windows, AreConsecutive) {
   const auto file = write_file("windows.txt", digits(25));
-  const auto set = make_calibration_set("text(file=" + file + ",sampler=windows,samples=2,length=10)", ByteTokenizer());
+  const auto set =
+      make_calibration_set("text(file=" + file + ",sampler=windows,samples=2,length=10)", ByteTokenizer());
   ASSERT_EQ(set.samples.size(), 2U);
   EXPECT_EQ(set.samples[1].front(), '0');
   EXPECT_EQ(set.samples[1].back(), '9');
@@ -70,23 +75,27 @@ TEST(Windows, AreConsecutive) {
 
 TEST(Windows, TooShortATextNamesFoundAndNeeded) {
   const auto file = write_file("short.txt", digits(19));
-  const std::string message = message_of(
-      [&] { make_calibration_set("text(file=" + file + ",sampler=windows,samples=2,length=10)", ByteTokenizer()); });
+  const std::string message = message_of([&] {
+    make_calibration_set("text(file=" + file + ",sampler=windows,samples=2,length=10)", ByteTokenizer());
+  });
   EXPECT_THAT(message, HasSubstr("19 tokens"));
   EXPECT_THAT(message, HasSubstr("need 20"));
 }
 
 TEST(RandomWindows, StartWherePythonsRandintSays) {
   const auto file = write_file("random.txt", digits(1000));
-  const auto set = make_calibration_set("text(file=" + file + ",samples=5,length=10,seed=7)", ByteTokenizer());
+  const auto set =
+      make_calibration_set("text(file=" + file + ",samples=5,length=10,seed=7)", ByteTokenizer());
   PythonRandom random(7);
   for (const auto& sample : set.samples) EXPECT_EQ(sample.front(), '0' + random.randint(0, 989) % 10);
 }
 
 TEST(RandomWindows, NeedOneTokenMoreThanTheLength) {
   const auto file = write_file("exact.txt", digits(10));
-  EXPECT_THROW(make_calibration_set("text(file=" + file + ",samples=1,length=10)", ByteTokenizer()), DataError);
-  EXPECT_EQ(make_calibration_set("text(file=" + file + ",samples=1,length=9)", ByteTokenizer()).samples.size(), 1U);
+  EXPECT_THROW(make_calibration_set("text(file=" + file + ",samples=1,length=10)", ByteTokenizer()),
+               DataError);
+  EXPECT_EQ(
+      make_calibration_set("text(file=" + file + ",samples=1,length=9)", ByteTokenizer()).samples.size(), 1U);
 }
 
 TEST(Documents, AreDistinctAndCutToTheLength) {
@@ -106,14 +115,17 @@ TEST(Jsonl, ReadsTheNamedFieldAndNamesTheFieldsThatAreThere) {
   const auto set = make_calibration_set(
       "jsonl(file=" + file + ",field=body,sampler=random_documents,samples=2,length=20)", ByteTokenizer());
   EXPECT_EQ(set.samples.size(), 2U);
-  EXPECT_THAT(message_of([&] { make_calibration_set("jsonl(file=" + file + ",samples=1,length=4)", ByteTokenizer()); }),
+  EXPECT_THAT(message_of([&] {
+                make_calibration_set("jsonl(file=" + file + ",samples=1,length=4)", ByteTokenizer());
+              }),
               HasSubstr("body"));
 }
 
 TEST(RandomDocuments, StopWithAMessageWhenNoDocumentIsLongEnough) {
   const auto file = write_file("tiny.txt", "ab\n\ncd\n");
-  EXPECT_THROW(
-      make_calibration_set("text(file=" + file + ",sampler=random_documents,samples=2,length=20)", ByteTokenizer()), DataError);
+  EXPECT_THROW(make_calibration_set("text(file=" + file + ",sampler=random_documents,samples=2,length=20)",
+                                    ByteTokenizer()),
+               DataError);
 }
 
 TEST(RandomTokens, NeverDrawSpecialTokens) {
@@ -135,9 +147,11 @@ TEST(Identity, IsTheTokenIdsWhateverTheName) {
   const ByteTokenizer tokenizer;
   const auto first = make_calibration_set("text(file=" + a + ",samples=3,length=8)", tokenizer);
   EXPECT_EQ(first.hash, make_calibration_set("text(file=" + b + ",samples=3,length=8)", tokenizer).hash);
-  EXPECT_NE(first.hash, make_calibration_set("text(file=" + b + ",samples=3,length=8,seed=1)", tokenizer).hash);
+  EXPECT_NE(first.hash,
+            make_calibration_set("text(file=" + b + ",samples=3,length=8,seed=1)", tokenizer).hash);
   EXPECT_EQ(calibration_input_hash("text(file=" + a + ")"), calibration_input_hash("text(file=" + b + ")"));
-  EXPECT_NE(calibration_input_hash("text(file=" + a + ")"), calibration_input_hash("text(file=" + a + ",seed=1)"));
+  EXPECT_NE(calibration_input_hash("text(file=" + a + ")"),
+            calibration_input_hash("text(file=" + a + ",seed=1)"));
 }
 
 TEST(ShippedCorpora, GiveSamplesInEveryLanguage) {

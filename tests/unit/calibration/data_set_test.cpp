@@ -68,7 +68,8 @@ TEST(DataSets, AreFoundBelowTheUsersFolder) {
   ::setenv("QBENCH_DATA", folder.c_str(), 1);
   EXPECT_EQ(locate(*find_data_set("blimp"), "", "passive_1").path, folder / "blimp" / "passive_1.jsonl");
   ::unsetenv("QBENCH_DATA");
-  EXPECT_THAT(message_of([] { try_locate(*find_data_set("blimp"), "", "pasive_1"); }), HasSubstr("Did you mean \"passive_1\"?"));
+  EXPECT_THAT(message_of([] { try_locate(*find_data_set("blimp"), "", "pasive_1"); }),
+              HasSubstr("Did you mean \"passive_1\"?"));
 }
 
 TEST(DataSets, UnknownTextOffersTheNearestName) {
@@ -114,8 +115,9 @@ TEST(Records, NameFileAndLineOfAFault) {
 
 TEST(BigBenchImport, WritesTasksAndExplainsArchives) {
   const fs::path package = fresh_folder("package");
-  write(package / "bigbench" / "benchmark_tasks" / "arith" / "two" / "task.json",
-        R"({"name": "two", "metrics": ["multiple_choice_grade"], "examples": [{"input": "q", "target_scores": {"b": 1, "a": 0}, "id": 3}]})");
+  write(
+      package / "bigbench" / "benchmark_tasks" / "arith" / "two" / "task.json",
+      R"({"name": "two", "metrics": ["multiple_choice_grade"], "examples": [{"input": "q", "target_scores": {"b": 1, "a": 0}, "id": 3}]})");
   write(package / "bigbench" / "benchmark_tasks" / "empty" / "task.json", R"({"name": "empty"})");
   const fs::path out = fresh_folder("imported");
   const BigBenchImport result = add_bigbench(package, out);

@@ -20,16 +20,19 @@ TEST(Call, ParsesNameAndArguments) {
 }
 
 TEST(Call, PrintsTextThatParsesBackToTheSameCall) {
-  for (const char* text : {"rtn", "gptq(block=128,damp=0.01)", "text(file=\"a b,(c)\\\"d\\\\\")", "x(y=\"\")"}) {
+  for (const char* text :
+       {"rtn", "gptq(block=128,damp=0.01)", "text(file=\"a b,(c)\\\"d\\\\\")", "x(y=\"\")"}) {
     const Call call = parse_call(text, "call");
     EXPECT_EQ(parse_call(call.print(), "call"), call) << text;
   }
 }
 
 TEST(Call, RefusesBadSyntaxWithItsColumn) {
-  EXPECT_THAT([] { parse_call("a(b)", "task"); }, ThrowsMessage<ConfigError>(HasSubstr("column 4: expected '='")));
+  EXPECT_THAT([] { parse_call("a(b)", "task"); },
+              ThrowsMessage<ConfigError>(HasSubstr("column 4: expected '='")));
   EXPECT_THAT([] { parse_call("a(b=1,b=2)", "task"); }, ThrowsMessage<ConfigError>(HasSubstr("given twice")));
-  EXPECT_THAT([] { parse_call("a(b=1) c", "task"); }, ThrowsMessage<ConfigError>(HasSubstr("nothing may follow")));
+  EXPECT_THAT([] { parse_call("a(b=1) c", "task"); },
+              ThrowsMessage<ConfigError>(HasSubstr("nothing may follow")));
   EXPECT_THAT([] { parse_call("", "task"); }, ThrowsMessage<ConfigError>(HasSubstr("expected a name")));
   EXPECT_THAT([] { parse_call("a(b=\"x)", "task"); }, ThrowsMessage<ConfigError>(HasSubstr("not closed")));
 }

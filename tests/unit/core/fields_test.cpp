@@ -27,7 +27,8 @@ struct Params {
 };
 
 TEST(Fields, BindArgumentsOverDefaults) {
-  const auto params = bind_fields<Params>(parse_call("gptq(damp=0.05,act_order=true,order=last)", "method"), "method");
+  const auto params =
+      bind_fields<Params>(parse_call("gptq(damp=0.05,act_order=true,order=last)", "method"), "method");
   EXPECT_EQ(params.block, 128);
   EXPECT_EQ(params.damp, 0.05);
   EXPECT_TRUE(params.act_order);
@@ -35,14 +36,18 @@ TEST(Fields, BindArgumentsOverDefaults) {
 }
 
 TEST(Fields, SayWhatWasWrong) {
-  const auto bind = [](const char* text) { return bind_fields<Params>(parse_call(text, "method"), "method"); };
-  EXPECT_THAT([&] { bind("gptq(dmap=0.1)"); },
-              ThrowsMessage<ConfigError>(AllOf(HasSubstr("unknown parameter \"dmap\""), HasSubstr("\"damp\""))));
+  const auto bind = [](const char* text) {
+    return bind_fields<Params>(parse_call(text, "method"), "method");
+  };
+  EXPECT_THAT(
+      [&] { bind("gptq(dmap=0.1)"); },
+      ThrowsMessage<ConfigError>(AllOf(HasSubstr("unknown parameter \"dmap\""), HasSubstr("\"damp\""))));
   EXPECT_THAT([&] { bind("gptq(block=0)"); }, ThrowsMessage<ConfigError>(HasSubstr("[1, 4096]")));
   EXPECT_THAT([&] { bind("gptq(block=1.5)"); }, ThrowsMessage<ConfigError>(HasSubstr("an integer")));
   EXPECT_THAT([&] { bind("gptq(damp=nan)"); }, ThrowsMessage<ConfigError>(HasSubstr("[0, 1]")));
   EXPECT_THAT([&] { bind("gptq(act_order=1)"); }, ThrowsMessage<ConfigError>(HasSubstr("true or false")));
-  EXPECT_THAT([&] { bind("gptq(order=frist)"); }, ThrowsMessage<ConfigError>(HasSubstr("Did you mean \"first\"")));
+  EXPECT_THAT([&] { bind("gptq(order=frist)"); },
+              ThrowsMessage<ConfigError>(HasSubstr("Did you mean \"first\"")));
 }
 
 TEST(Fields, SpecsRoundTripThroughJson) {

@@ -17,9 +17,11 @@ TEST(Lanes, VisitEveryItemOnceForAnyNumberOfLanes) {
 }
 
 TEST(Lanes, RethrowTheFirstFailure) {
-  EXPECT_THROW(Lanes(3).run(50, [](size_t item, int) {
-    if (item == 7) throw std::runtime_error("seven");
-  }), std::runtime_error);
+  EXPECT_THROW(Lanes(3).run(50,
+                            [](size_t item, int) {
+                              if (item == 7) throw std::runtime_error("seven");
+                            }),
+               std::runtime_error);
 }
 
 TEST(Lanes, DoNothingForNoItems) {

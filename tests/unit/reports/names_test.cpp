@@ -49,7 +49,8 @@ TEST(ShortTaskNames, AreTheirDataWhereThatIsEnough) {
 
 TEST(ShortModelNames, AreTheLastPartOfAPathUnlessTheyClash) {
   EXPECT_THAT(short_model_names({"/m/tiny", "hf:org/big", "plain"}), ElementsAre("tiny", "big", "plain"));
-  EXPECT_THAT(short_model_names({"/a/tiny", "/b/tiny", "/a/tiny"}), ElementsAre("/a/tiny", "/b/tiny", "/a/tiny"));
+  EXPECT_THAT(short_model_names({"/a/tiny", "/b/tiny", "/a/tiny"}),
+              ElementsAre("/a/tiny", "/b/tiny", "/a/tiny"));
 }
 
 TEST(Formats, Scores) {

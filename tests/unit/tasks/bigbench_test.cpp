@@ -8,12 +8,14 @@
 namespace qbench::tasks {
 namespace {
 
-BigBenchExample example(const std::string& input, std::vector<std::string> choices, std::vector<double> scores) {
+BigBenchExample example(const std::string& input, std::vector<std::string> choices,
+                        std::vector<double> scores) {
   return {0, input, std::move(choices), std::move(scores), {}};
 }
 
 TEST(BigBenchPrompt, TwoChoicesStandInReverseAlphabeticalOrder) {
-  EXPECT_EQ(format_bigbench_input({}, example("ok?", {"no", "yes"}, {0, 1})), "\nQ: ok?\n  choice: yes\n  choice: no\nA: ");
+  EXPECT_EQ(format_bigbench_input({}, example("ok?", {"no", "yes"}, {0, 1})),
+            "\nQ: ok?\n  choice: yes\n  choice: no\nA: ");
 }
 
 TEST(BigBenchPrompt, AnExampleWithoutABestChoiceIsNoShot) {
@@ -22,8 +24,10 @@ TEST(BigBenchPrompt, AnExampleWithoutABestChoiceIsNoShot) {
 }
 
 TEST(BigBenchFormat, AStringThatSaysFalseIsTrue) {
-  EXPECT_TRUE(bigbench_format(OrderedJson::parse(R"({"append_choices_to_input": "false"})"), "x").append_choices);
-  EXPECT_FALSE(bigbench_format(OrderedJson::parse(R"({"append_choices_to_input": false})"), "x").append_choices);
+  EXPECT_TRUE(
+      bigbench_format(OrderedJson::parse(R"({"append_choices_to_input": "false"})"), "x").append_choices);
+  EXPECT_FALSE(
+      bigbench_format(OrderedJson::parse(R"({"append_choices_to_input": false})"), "x").append_choices);
 }
 
 TEST(BigBenchFormat, TheDefaultRegexYieldsToAStopString) {
@@ -44,7 +48,8 @@ TEST(BigBench, EveryShippedTaskScoresAUniformModel) {
 
 TEST(BigBench, ShippedTasksAreAtLeastTwelveAndKnownByName) {
   EXPECT_GE(bigbench_names().size(), 12U);
-  EXPECT_EQ(make_task("sports_understanding(limit=5)")->canonical(), "bigbench(name=sports_understanding,limit=5)");
+  EXPECT_EQ(make_task("sports_understanding(limit=5)")->canonical(),
+            "bigbench(name=sports_understanding,limit=5)");
 }
 
 TEST(BigBench, AFamilyNameStandsForItsTasks) {
@@ -61,7 +66,8 @@ TEST(BigBench, UnknownTasksOfferTheNearestAndTheWayToAll) {
 }
 
 TEST(BigBench, ReadsATaskFileOfThePackage) {
-  const std::string file = write_file("task.json",
+  const std::string file = write_file(
+      "task.json",
       R"({"name": "t", "metrics": ["multiple_choice_grade"], "examples": [{"input": "a", "target_scores": {"x": 1, "yy": 0}},
           {"input": "b", "target_scores": {"x": 0, "yy": 1}}, {"input": "a", "target_scores": {"x": 1, "yy": 0}}]})");
   FormulaScorer scorer([](std::span<const int32_t>, int32_t) { return -1.0; });
@@ -77,9 +83,11 @@ TEST(BigBench, BrokenTaskFilesAreLocated) {
   };
   EXPECT_THAT(broken("{\"metrics\": [\"multiple_choice_grade\"]}"), HasSubstr("no list \"examples\""));
   EXPECT_THAT(broken("{\"examples\": []}"), HasSubstr("metrics"));
-  EXPECT_THAT(broken("{\"metrics\": [\"m\"], \"examples\": [{\"input\": \"x\"}]}"), HasSubstr("neither target_scores nor target"));
+  EXPECT_THAT(broken("{\"metrics\": [\"m\"], \"examples\": [{\"input\": \"x\"}]}"),
+              HasSubstr("neither target_scores nor target"));
   EXPECT_THAT(broken("{\"metrics\": [\"m\"], \"examples\": [{\"input\": 3}]}"), HasSubstr("broken.json:1"));
-  EXPECT_THAT(message_of([] { make_task("bigbench(file=" + write_file("lonely.jsonl", "{}\n") + ")"); }), HasSubstr("header"));
+  EXPECT_THAT(message_of([] { make_task("bigbench(file=" + write_file("lonely.jsonl", "{}\n") + ")"); }),
+              HasSubstr("header"));
 }
 
 }  // namespace

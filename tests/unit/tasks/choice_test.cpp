@@ -27,7 +27,8 @@ std::string task_file(std::string yaml = kYaml, const std::string& rows = kRows)
   return write_file("colours.yaml", yaml);
 }
 
-/// Every token costs one nat: short answers win by likelihood, all tie by likelihood per character but for the delimiter.
+/// Every token costs one nat: short answers win by likelihood, all tie by likelihood per character but for
+/// the delimiter.
 FormulaScorer per_token() {
   return FormulaScorer([](std::span<const int32_t>, int32_t) { return -1.0; });
 }
@@ -61,13 +62,15 @@ TEST(MultipleChoice, ShotsLeaveTheQuestionItselfOut) {
 }
 
 TEST(MultipleChoice, SeveralContextsShareOneContinuation) {
-  const std::string rows = "{\"sentence\": \"The _ barked.\", \"option1\": \"dog\", \"option2\": \"cat\", \"answer\": \"1\"}\n";
+  const std::string rows =
+      "{\"sentence\": \"The _ barked.\", \"option1\": \"dog\", \"option2\": \"cat\", \"answer\": \"1\"}\n";
   const std::string yaml =
       "data: {file: DATA}\n"
       "contexts: ['{{sentence|before(\"_\")}}{{option1}}', '{{sentence|before(\"_\")}}{{option2}}']\n"
       "continuation: '{{sentence|after(\"_\")|trim}}'\n"
       "gold: '{{answer|add(-1)}}'\n";
-  FormulaScorer scorer([](std::span<const int32_t> before, int32_t) { return before[4] == 'd' ? -1.0 : -2.0; });
+  FormulaScorer scorer(
+      [](std::span<const int32_t> before, int32_t) { return before[4] == 'd' ? -1.0 : -2.0; });
   const TaskResult result = run("mc(file=" + task_file(yaml, rows) + ")", scorer);
   EXPECT_EQ(score_named(result, "acc").value, 1);
   EXPECT_EQ(ByteTokenizer().decode(scorer.requests.at(1).tokens), "The cat barked.");
@@ -75,7 +78,8 @@ TEST(MultipleChoice, SeveralContextsShareOneContinuation) {
 }
 
 TEST(MultipleChoice, NanIsNoAnswer) {
-  FormulaScorer scorer([](std::span<const int32_t> before, int32_t) { return before[3] == 's' ? std::nan("") : -1.0; });
+  FormulaScorer scorer(
+      [](std::span<const int32_t> before, int32_t) { return before[3] == 's' ? std::nan("") : -1.0; });
   const TaskResult result = run("mc(file=" + task_file() + ")", scorer);
   EXPECT_EQ(result.provenance.at("diverged"), 2);
   EXPECT_NEAR(score_named(result, "acc").value, 1.0 / 3, 1e-12);  // only "blood" is answered
@@ -93,7 +97,8 @@ TEST(MultipleChoice, IdentityFollowsRecordsAndTemplate) {
   const std::string before = make_task("mc(file=" + task_file() + ")")->identity();
   EXPECT_EQ(before, make_task("mc(file=" + task_file() + ")")->identity());
   EXPECT_NE(before, make_task("mc(file=" + task_file(kYaml, std::string(kRows) + kRows) + ")")->identity());
-  EXPECT_NE(before, make_task("mc(file=" + task_file(std::string(kYaml) + "delimiter: \"\"\n") + ")")->identity());
+  EXPECT_NE(before,
+            make_task("mc(file=" + task_file(std::string(kYaml) + "delimiter: \"\"\n") + ")")->identity());
 }
 
 struct BadFile {
@@ -103,7 +108,8 @@ struct BadFile {
 
 TEST(MultipleChoice, MistakesInATaskFileAreLocated) {
   const BadFile cases[] = {
-      {"data: {file: DATA}\ncontext: a\nchoices: [b]\ngold: '0'\nmetric: [acc]\n", "Did you mean \"metrics\"?"},
+      {"data: {file: DATA}\ncontext: a\nchoices: [b]\ngold: '0'\nmetric: [acc]\n",
+       "Did you mean \"metrics\"?"},
       {"data: {file: DATA}\ncontext: a\nchoices: [b]\ngold: '0'\nmetrics: [accc]\n", "Did you mean \"acc\"?"},
       {"context: a\nchoices: [b]\ngold: '0'\n", "\"data\" is missing"},
       {"data: {set: piqqa}\ncontext: a\nchoices: [b]\ngold: '0'\n", "Did you mean \"piqa\"?"},
@@ -122,8 +128,11 @@ TEST(MultipleChoice, MistakesInATaskFileAreLocated) {
 
 TEST(MultipleChoice, MistakesInRecordsNameTheRecord) {
   FormulaScorer scorer = per_token();
-  const auto broken = [&](const std::string& rows) { return message_of([&] { run("mc(file=" + task_file(kYaml, rows) + ")", scorer); }); };
-  EXPECT_THAT(broken("{\"q\": \"x\", \"a\": \"b\", \"b\": \"c\", \"gold\": 2}\n"), HasSubstr("gold is 2; expected a position in [0, 2)"));
+  const auto broken = [&](const std::string& rows) {
+    return message_of([&] { run("mc(file=" + task_file(kYaml, rows) + ")", scorer); });
+  };
+  EXPECT_THAT(broken("{\"q\": \"x\", \"a\": \"b\", \"b\": \"c\", \"gold\": 2}\n"),
+              HasSubstr("gold is 2; expected a position in [0, 2)"));
   EXPECT_THAT(broken("{\"q\": \"x\", \"a\": \"b\", \"gold\": 0}\n"), HasSubstr("no field \"b\""));
   EXPECT_THAT(broken("{\"q\": \"x\"\n"), HasSubstr("rows.jsonl:1"));
   EXPECT_THAT(broken(""), HasSubstr("no JSON object"));
@@ -146,7 +155,8 @@ TEST(ChoiceMetrics, TiesGoToTheFirst) {
   ChoiceDocument document;
   document.choices = {"a", "b"};
   document.gold = {1};
-  EXPECT_EQ(choice_metrics(document, std::vector<double>{-1, -1}, std::vector<std::string>{"acc"}).at("acc"), 0.0);
+  EXPECT_EQ(choice_metrics(document, std::vector<double>{-1, -1}, std::vector<std::string>{"acc"}).at("acc"),
+            0.0);
 }
 
 }  // namespace

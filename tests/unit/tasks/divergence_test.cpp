@@ -39,7 +39,9 @@ TEST(Divergence, WithoutABaselineSaysSo) {
 TEST(DivergenceStatistics, PairsTheErrors) {
   // q is always half a nat worse: the ratio is certain although both perplexities are not.
   std::vector<DivergenceToken> tokens;
-  for (int i = 0; i < 100; ++i) tokens.push_back({1.0F + 0.25F * static_cast<float>(i % 4) + 0.5F, 1.0F + 0.25F * static_cast<float>(i % 4), 0.1F, 0, true});
+  for (int i = 0; i < 100; ++i)
+    tokens.push_back({1.0F + 0.25F * static_cast<float>(i % 4) + 0.5F,
+                      1.0F + 0.25F * static_cast<float>(i % 4), 0.1F, 0, true});
   const DivergenceStatistics s = divergence_statistics(tokens);
   EXPECT_NEAR(s.ln_ratio.value, 0.5, 1e-7);
   EXPECT_NEAR(s.ln_ratio.error, 0, 1e-7);

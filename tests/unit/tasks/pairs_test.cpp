@@ -40,7 +40,8 @@ TEST(Pairs, WithoutTokenizerBosNothingIsAdded) {
 
 TEST(Pairs, AContextOfSpacesOnlyIsAnErrorThatNamesTheDocument) {
   const ByteTokenizer tokenizer;
-  EXPECT_THAT(message_of([&] { PairEncoder(tokenizer, true).encode(" ", "x", "task t, document 7"); }), HasSubstr("document 7"));
+  EXPECT_THAT(message_of([&] { PairEncoder(tokenizer, true).encode(" ", "x", "task t, document 7"); }),
+              HasSubstr("document 7"));
 }
 
 TEST(PairRequests, LoseTheLeftOfTheContextFirst) {

@@ -24,13 +24,17 @@ std::vector<int32_t> ids(const std::string& text) { return {text.begin(), text.e
 TEST(Perplexity, OfAUniformModelIsTheVocabularyInEveryProtocol) {
   for (const char* protocol : {"gptq", "llamacpp"}) {
     FormulaScorer scorer = FormulaScorer::uniform();
-    EXPECT_NEAR(score_named(run(digits_task(std::string("window=4,protocol=") + protocol), scorer), "ppl").value, 258, 1e-4) << protocol;
+    EXPECT_NEAR(
+        score_named(run(digits_task(std::string("window=4,protocol=") + protocol), scorer), "ppl").value, 258,
+        1e-4)
+        << protocol;
   }
   FormulaScorer scorer = FormulaScorer::uniform();
   const TaskResult result = run(digits_task("window=4,protocol=rolling"), scorer);
   EXPECT_NEAR(score_named(result, "byte_perplexity").value, 258, 1e-4);
   EXPECT_NEAR(score_named(result, "bits_per_byte").value, std::log2(258), 1e-6);
-  EXPECT_NEAR(score_named(result, "word_perplexity").value / std::pow(258, 10), 1, 1e-5);  // one word of ten tokens
+  EXPECT_NEAR(score_named(result, "word_perplexity").value / std::pow(258, 10), 1,
+              1e-5);  // one word of ten tokens
 }
 
 TEST(Perplexity, GptqScoresAllButTheFirstTokenOfFullWindows) {
@@ -49,7 +53,8 @@ TEST(Perplexity, LlamaCppWritesBosOverTheFirstTokenOfEachWindow) {
   FormulaScorer scorer = FormulaScorer::uniform();
   const TaskResult result = run(digits_task("window=4,protocol=llamacpp"), scorer, ByteTokenizer(true));
   for (const auto& request : scorer.requests) EXPECT_EQ(request.tokens.front(), 256);
-  EXPECT_EQ(scored_tokens(scorer), ids("26"));  // the stream itself starts with BOS, so windows are <s>012 and 3456
+  EXPECT_EQ(scored_tokens(scorer),
+            ids("26"));  // the stream itself starts with BOS, so windows are <s>012 and 3456
   EXPECT_EQ(result.provenance.at("tokens").at("tokens"), 11);
 }
 
@@ -66,12 +71,13 @@ TEST(Perplexity, RollingScoresEveryTokenOnceAfterThePrefix) {
   EXPECT_EQ(scorer.requests[0].tokens.front(), 256);
   EXPECT_EQ(scorer.requests[1].tokens.size(), 5U);  // one token of history
   EXPECT_EQ(scorer.requests[2].tokens, ids("56789"));
-  EXPECT_EQ(scorer.requests[2].scored_from, 3);     // the last window has full left context
+  EXPECT_EQ(scorer.requests[2].scored_from, 3);  // the last window has full left context
 }
 
 TEST(Perplexity, WindowsWeighTheSameAndTheirSpreadIsTheError) {
   // Log-likelihood -1 per token in the first window, -3 in the second.
-  FormulaScorer scorer([](std::span<const int32_t> before, int32_t) { return before[0] == '0' ? -1.0 : -3.0; });
+  FormulaScorer scorer(
+      [](std::span<const int32_t> before, int32_t) { return before[0] == '0' ? -1.0 : -3.0; });
   const TaskResult result = run(digits_task("window=4"), scorer);
   EXPECT_NEAR(score_named(result, "nll").value, 2.0, 1e-12);
   EXPECT_NEAR(*score_named(result, "nll").stderr_, 1.0, 1e-12);  // s = sqrt 2, divided by sqrt 2
@@ -84,7 +90,8 @@ TEST(Perplexity, ATextShorterThanAWindowIsAnErrorAndNotANumber) {
   FormulaScorer scorer = FormulaScorer::uniform();
   EXPECT_THAT(message_of([&] { run(digits_task("window=11"), scorer); }), HasSubstr("10 tokens"));
   EXPECT_THAT(message_of([&] { run(digits_task("window=4,windows=3"), scorer); }), HasSubstr("needed: 3"));
-  EXPECT_THAT(message_of([&] { run(digits_task("window=6,protocol=llamacpp"), scorer); }), HasSubstr("windows of 6"));
+  EXPECT_THAT(message_of([&] { run(digits_task("window=6,protocol=llamacpp"), scorer); }),
+              HasSubstr("windows of 6"));
 }
 
 TEST(Perplexity, AWindowLongerThanTheModelNamesBoth) {
@@ -97,12 +104,15 @@ TEST(Perplexity, AWindowLongerThanTheModelNamesBoth) {
 TEST(Perplexity, ParametersOfAnotherProtocolAreRefused) {
   EXPECT_THAT(message_of([&] { make_task(digits_task("stride=2")); }), HasSubstr("stride"));
   EXPECT_THAT(message_of([&] { make_task(digits_task("limit=2")); }), HasSubstr("limit"));
-  EXPECT_THAT(message_of([&] { make_task(digits_task("protocol=rolling,windows=2")); }), HasSubstr("limit=DOCUMENTS"));
-  EXPECT_THAT(message_of([&] { make_task(digits_task("protocol=gptk")); }), HasSubstr("Did you mean \"gptq\"?"));
+  EXPECT_THAT(message_of([&] { make_task(digits_task("protocol=rolling,windows=2")); }),
+              HasSubstr("limit=DOCUMENTS"));
+  EXPECT_THAT(message_of([&] { make_task(digits_task("protocol=gptk")); }),
+              HasSubstr("Did you mean \"gptq\"?"));
 }
 
 TEST(Perplexity, AModelThatDivergedHasNoPerplexity) {
-  FormulaScorer scorer([](std::span<const int32_t> before, int32_t) { return before[0] == '0' ? std::nan("") : -1.0; });
+  FormulaScorer scorer(
+      [](std::span<const int32_t> before, int32_t) { return before[0] == '0' ? std::nan("") : -1.0; });
   const TaskResult result = run(digits_task("window=4"), scorer);
   EXPECT_EQ(score_named(result, "ppl").value, std::numeric_limits<double>::infinity());
   EXPECT_EQ(result.provenance.at("diverged"), 1);
@@ -120,9 +130,12 @@ TEST(Perplexity, IdentityFollowsTheTextAndNotItsPlace) {
 }
 
 TEST(Perplexity, ProtocolNamesWhatMustNotShareAColumn) {
-  EXPECT_EQ(make_task("perplexity(window=512,windows=6)")->protocol(), "ppl/win B S=512 windows=6 join=none text=en_wiki/test bos=default");
-  EXPECT_EQ(make_task("perplexity(protocol=rolling,window=512)")->protocol(), "ppl/har L=512 documents=paragraphs text=en_wiki/test bos=default");
-  EXPECT_EQ(make_task("perplexity(protocol=llamacpp,window=512)")->protocol(), "ppl/lcpp n_ctx=512 text=en_wiki/test bos=default");
+  EXPECT_EQ(make_task("perplexity(window=512,windows=6)")->protocol(),
+            "ppl/win B S=512 windows=6 join=none text=en_wiki/test bos=default");
+  EXPECT_EQ(make_task("perplexity(protocol=rolling,window=512)")->protocol(),
+            "ppl/har L=512 documents=paragraphs text=en_wiki/test bos=default");
+  EXPECT_EQ(make_task("perplexity(protocol=llamacpp,window=512)")->protocol(),
+            "ppl/lcpp n_ctx=512 text=en_wiki/test bos=default");
 }
 
 }  // namespace

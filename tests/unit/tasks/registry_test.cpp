@@ -17,7 +17,8 @@ TEST(Registry, NamesAreUniqueAndEachKindDescribesItself) {
     EXPECT_FALSE(kind.source.empty()) << kind.name;
     EXPECT_FALSE(kind.fields.empty()) << kind.name;
   }
-  for (const char* name : {"perplexity", "hellaswag", "blimp", "winogrande", "sports_understanding"}) EXPECT_THAT(names, Contains(name));
+  for (const char* name : {"perplexity", "hellaswag", "blimp", "winogrande", "sports_understanding"})
+    EXPECT_THAT(names, Contains(name));
 }
 
 TEST(Registry, OffersTheNearestName) {
@@ -28,17 +29,20 @@ TEST(Registry, OffersTheNearestName) {
 }
 
 TEST(Registry, CanonicalTextDropsDefaultsAndReadsBack) {
-  for (const char* text : {"perplexity(windows=6,window=2048,protocol=gptq)", "divergence(window=512,windows=3)", "bigbench(name=snarks,limit=9,shots=0)"}) {
+  for (const char* text : {"perplexity(windows=6,window=2048,protocol=gptq)",
+                           "divergence(window=512,windows=3)", "bigbench(name=snarks,limit=9,shots=0)"}) {
     const std::string canonical = make_task(text)->canonical();
     EXPECT_EQ(make_task(canonical)->canonical(), canonical);
     EXPECT_EQ(make_task(canonical)->identity(), make_task(text)->identity());
   }
-  EXPECT_EQ(make_task("perplexity(windows=6,window=2048,protocol=gptq)")->canonical(), "perplexity(windows=6)");
+  EXPECT_EQ(make_task("perplexity(windows=6,window=2048,protocol=gptq)")->canonical(),
+            "perplexity(windows=6)");
 }
 
 TEST(Registry, AShippedTaskFileWithoutItsDataSaysHowToGetIt) {
   ::setenv("QBENCH_DATA", "/nonexistent", 1);
-  for (const char* name : {"hellaswag", "piqa", "arc_easy", "winogrande", "blimp_passive_1", "lambada", "boolq", "copa", "rte", "mmlu"}) {
+  for (const char* name : {"hellaswag", "piqa", "arc_easy", "winogrande", "blimp_passive_1", "lambada",
+                           "boolq", "copa", "rte", "mmlu"}) {
     const std::string message = message_of([&] { make_task(name); });
     EXPECT_TRUE(message.empty() || message.find("Get it") != std::string::npos) << name << ": " << message;
   }
@@ -52,7 +56,8 @@ TEST(Registry, TaskFilesReadTheUsersCopy) {
   fs::create_directories(folder / "blimp");
   std::ofstream(folder / "hellaswag" / "validation.jsonl")
       << R"({"activity_label": "Roof", "ctx_a": "A man sits.", "ctx_b": "he", "endings": ["falls [x] off.", "sings [title] loud."], "label": "1"})";
-  std::ofstream(folder / "blimp" / "passive_1.jsonl") << R"({"sentence_good": "It was seen.", "sentence_bad": "It was slept."})";
+  std::ofstream(folder / "blimp" / "passive_1.jsonl")
+      << R"({"sentence_good": "It was seen.", "sentence_bad": "It was slept."})";
   ::setenv("QBENCH_DATA", folder.c_str(), 1);
   FormulaScorer scorer([](std::span<const int32_t>, int32_t) { return -1.0; });
   const TaskResult blimp = run("blimp_passive_1", scorer);

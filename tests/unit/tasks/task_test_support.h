@@ -33,7 +33,8 @@ std::string message_of(F&& call) {
   return "";
 }
 
-inline TaskResult run(const std::string& task, engine::Scorer& scorer, const tokenizers::Tokenizer& tokenizer = ByteTokenizer()) {
+inline TaskResult run(const std::string& task, engine::Scorer& scorer,
+                      const tokenizers::Tokenizer& tokenizer = ByteTokenizer()) {
   return make_task(task)->run(tokenizer, scorer);
 }
 

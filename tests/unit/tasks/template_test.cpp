@@ -6,7 +6,8 @@ namespace qbench::tasks {
 namespace {
 
 const OrderedJson& record() {
-  static const OrderedJson json = OrderedJson::parse(R"({"goal": "Open a jar", "label": 1, "n": "2", "key": "B",
+  static const OrderedJson json =
+      OrderedJson::parse(R"({"goal": "Open a jar", "label": 1, "n": "2", "key": "B",
     "choices": {"text": ["x", "Y z"], "label": ["A", "B"]}, "s": "The _ is  hot [note] now.", "list": ["a ", " b"]})");
   return json;
 }
@@ -31,11 +32,13 @@ TEST(Template, ValuesKeepTheirType) {
   EXPECT_EQ(Template("{{choices.text}}", "t").value(record()).size(), 2U);
   EXPECT_EQ(Template("{{key|index_in(choices.label)}}", "t").value(record()).get<int>(), 1);
   EXPECT_EQ(Template("{{n|add(-1)}}", "t").value(record()).get<int>(), 1);
-  EXPECT_EQ(Template("{{list|each(trim)}}", "t").value(record()).get<std::vector<std::string>>(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(Template("{{list|each(trim)}}", "t").value(record()).get<std::vector<std::string>>(),
+            (std::vector<std::string>{"a", "b"}));
 }
 
 TEST(Template, MistakesInTheFileAreFoundBeforeAnyRecordIsRead) {
-  EXPECT_THAT(message_of([] { Template("{{goal|trimm}}", "t.yaml:3: context"); }), HasSubstr("Did you mean \"trim\"?"));
+  EXPECT_THAT(message_of([] { Template("{{goal|trimm}}", "t.yaml:3: context"); }),
+              HasSubstr("Did you mean \"trim\"?"));
   EXPECT_THAT(message_of([] { Template("{{goal", "t.yaml:3: context"); }), HasSubstr("t.yaml:3"));
   EXPECT_THAT(message_of([] { Template("{{}}", "t"); }), HasSubstr("names no field"));
   EXPECT_THAT(message_of([] { Template("{{goal|replace(\"a\")}}", "t"); }), HasSubstr("expected 2"));

@@ -58,7 +58,8 @@ TEST(Statistics, AGroupOfTwoCopiesIsTheTask) {
 
 TEST(Selection, LimitTakesTheFirstAndSubsetDrawsWithASeed) {
   EXPECT_EQ((Selection{3, 0, 0}.pick(10)), (std::vector<int64_t>{0, 1, 2}));
-  EXPECT_EQ((Selection{0, 5, 1234}.pick(10)), (std::vector<int64_t>{0, 1, 4, 7, 9}));  // random.Random(1234).sample, sorted
+  EXPECT_EQ((Selection{0, 5, 1234}.pick(10)),
+            (std::vector<int64_t>{0, 1, 4, 7, 9}));  // random.Random(1234).sample, sorted
   EXPECT_EQ((Selection{0, 20, 0}.pick(4)).size(), 4U);
   EXPECT_THROW((Selection{1, 1, 0}.pick(4)), ConfigError);
 }

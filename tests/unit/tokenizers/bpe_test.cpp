@@ -11,13 +11,15 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 /// Tokens get ids in the order given; merges are pairs of tokens, best first.
-std::unique_ptr<BpeModel> model_of(const std::vector<std::string>& tokens, const std::vector<std::pair<std::string, std::string>>& merges,
+std::unique_ptr<BpeModel> model_of(const std::vector<std::string>& tokens,
+                                   const std::vector<std::pair<std::string, std::string>>& merges,
                                    BpeOptions options = {}) {
   Vocabulary vocabulary;
   for (const std::string& token : tokens) vocabulary.add(token, static_cast<int32_t>(vocabulary.count()));
   MergeTable table;
   uint32_t rank = 0;
-  for (const auto& [left, right] : merges) table.add(vocabulary.find(left), vocabulary.find(right), {rank++, vocabulary.find(left + right)});
+  for (const auto& [left, right] : merges)
+    table.add(vocabulary.find(left), vocabulary.find(right), {rank++, vocabulary.find(left + right)});
   return std::make_unique<BpeModel>(std::move(vocabulary), std::move(table), std::move(options));
 }
 
@@ -40,8 +42,8 @@ TEST(ByteAlphabet, IsGpt2s) {
 
 TEST(Bpe, MergesTheLowestRankFirstAndTheLeftmostAmongEquals) {
   const auto model = model_of({"a", "b", "c", "ab", "bc", "aa"}, {{"b", "c"}, {"a", "b"}, {"a", "a"}});
-  EXPECT_THAT(tokenize(*model, "abc"), ElementsAre(0, 4));   // b+c before a+b
-  EXPECT_THAT(tokenize(*model, "aaa"), ElementsAre(5, 0));   // the left pair
+  EXPECT_THAT(tokenize(*model, "abc"), ElementsAre(0, 4));  // b+c before a+b
+  EXPECT_THAT(tokenize(*model, "aaa"), ElementsAre(5, 0));  // the left pair
   EXPECT_THAT(tokenize(*model, "abab"), ElementsAre(3, 3));
   EXPECT_THAT(tokenize(*model, ""), IsEmpty());
 }
@@ -78,7 +80,8 @@ TEST(Bpe, TakesWholePiecesWhenMergesAreIgnored) {
 }
 
 TEST(Bpe, DecoratesCharactersWithPrefixAndSuffix) {
-  const auto model = model_of({"a", "##b", "##c</w>", "a</w>"}, {}, {.continuing_prefix = "##", .end_suffix = "</w>"});
+  const auto model =
+      model_of({"a", "##b", "##c</w>", "a</w>"}, {}, {.continuing_prefix = "##", .end_suffix = "</w>"});
   EXPECT_THAT(tokenize(*model, "abc"), ElementsAre(0, 1, 2));
   EXPECT_THAT(tokenize(*model, "a"), ElementsAre(3));
 }
@@ -95,14 +98,22 @@ TEST(Bpe, CutsAtMarkersWithTheSameResult) {
 TEST(Bpe, FromScoresMergesTheBestScoredPieceFirst) {
   Vocabulary vocabulary;
   std::vector<float> scores;
-  for (const auto& [text, score] : std::vector<std::pair<std::string, float>>{
-           {"<unk>", 0.F}, {"<s>", 0.F}, {"a", -9.F}, {"b", -9.F}, {"ab", -2.F}, {"ba", -1.F}, {"bé", -5.F}, {"<0xC3>", 0.F}, {"<0xA9>", 0.F}}) {
+  for (const auto& [text, score] : std::vector<std::pair<std::string, float>>{{"<unk>", 0.F},
+                                                                              {"<s>", 0.F},
+                                                                              {"a", -9.F},
+                                                                              {"b", -9.F},
+                                                                              {"ab", -2.F},
+                                                                              {"ba", -1.F},
+                                                                              {"bé", -5.F},
+                                                                              {"<0xC3>", 0.F},
+                                                                              {"<0xA9>", 0.F}}) {
     vocabulary.add(text, static_cast<int32_t>(scores.size()));
     scores.push_back(score);
   }
   std::vector<bool> mergeable(scores.size(), true);
   mergeable[0] = mergeable[1] = mergeable[7] = mergeable[8] = false;
-  const auto model = BpeModel::from_scores(std::move(vocabulary), scores, mergeable, {.unk = 0, .byte_fallback = true});
+  const auto model =
+      BpeModel::from_scores(std::move(vocabulary), scores, mergeable, {.unk = 0, .byte_fallback = true});
   EXPECT_THAT(tokenize(*model, "aba"), ElementsAre(2, 5));     // "ba" scores better than "ab"
   EXPECT_THAT(tokenize(*model, "abé"), ElementsAre(4, 7, 8));  // "ab" before "bé"; é is no token by itself
   EXPECT_THAT(tokenize(*model, "bbé"), ElementsAre(3, 6));     // but may become part of one

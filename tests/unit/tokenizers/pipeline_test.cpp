@@ -67,12 +67,17 @@ Json with_added(Json token) {
 }
 
 TEST(AddedTokens, TakeWhiteSpaceOnTheSidesTheyAreToldTo) {
-  EXPECT_THAT(build(with_added({{"content", "#"}, {"lstrip", true}, {"normalized", false}}))->encode("h \n# e"), ElementsAre(1, 15, 5, 2));
-  EXPECT_THAT(build(with_added({{"content", "#"}, {"rstrip", true}, {"normalized", false}}))->encode("h # \te"), ElementsAre(1, 5, 15, 2));
+  EXPECT_THAT(
+      build(with_added({{"content", "#"}, {"lstrip", true}, {"normalized", false}}))->encode("h \n# e"),
+      ElementsAre(1, 15, 5, 2));
+  EXPECT_THAT(
+      build(with_added({{"content", "#"}, {"rstrip", true}, {"normalized", false}}))->encode("h # \te"),
+      ElementsAre(1, 5, 15, 2));
 }
 
 TEST(AddedTokens, MatchWholeWordsOnlyIfTold) {
-  const auto tokenizer = build(with_added({{"content", "ell"}, {"single_word", true}, {"normalized", false}}));
+  const auto tokenizer =
+      build(with_added({{"content", "ell"}, {"single_word", true}, {"normalized", false}}));
   EXPECT_THAT(tokenizer->encode("hello"), ElementsAre(13, 4));
   EXPECT_THAT(tokenizer->encode("ell"), ElementsAre(15));
 }
@@ -99,19 +104,22 @@ TEST(AddedTokens, OfNormalizedTextAreNormalizedThemselves) {
 
 TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
   const auto tokenizer = build(byte_level_file());
-  EXPECT_THAT(data_error([&] { tokenizer->encode("hello\xFFx"); }), AllOf(HasSubstr("byte 5 (0xFF)"), HasSubstr("not valid UTF-8")));
+  EXPECT_THAT(data_error([&] { tokenizer->encode("hello\xFFx"); }),
+              AllOf(HasSubstr("byte 5 (0xFF)"), HasSubstr("not valid UTF-8")));
 }
 
 TEST(Tokenizer, RefusesIdsItDoesNotHave) {
   const auto tokenizer = build(byte_level_file());
-  EXPECT_THAT(data_error([&] { tokenizer->decode(Ids{99}); }), HasSubstr("token id 99: not in the vocabulary; expected an id below 15"));
+  EXPECT_THAT(data_error([&] { tokenizer->decode(Ids{99}); }),
+              HasSubstr("token id 99: not in the vocabulary; expected an id below 15"));
   EXPECT_THAT(data_error([&] { tokenizer->piece(-1); }), HasSubstr("token id -1"));
 }
 
 TEST(TokenizerFile, SaysWhatIsWrongWithIt) {
   Json file = byte_level_file();
   file["model"]["merges"].push_back("o x");
-  EXPECT_THAT(refusal(file), AllOf(HasSubstr("tokenizer.json.model.merges[4]"), HasSubstr("\"x\", which is not in the vocabulary")));
+  EXPECT_THAT(refusal(file), AllOf(HasSubstr("tokenizer.json.model.merges[4]"),
+                                   HasSubstr("\"x\", which is not in the vocabulary")));
   file = byte_level_file();
   file["model"]["merges"].push_back("o r");
   EXPECT_THAT(refusal(file), HasSubstr("names \"or\""));
@@ -134,13 +142,15 @@ TEST(TokenizerFile, SaysWhatIsWrongWithIt) {
   file["model"]["dropout"] = 0.1;
   EXPECT_THAT(refusal(file), HasSubstr("no dropout"));
   file["model"] = {{"type", "WordLevel"}};
-  EXPECT_THAT(refusal(file), AllOf(HasSubstr("model \"WordLevel\" is not supported"), HasSubstr("BPE, Unigram, WordPiece")));
+  EXPECT_THAT(refusal(file),
+              AllOf(HasSubstr("model \"WordLevel\" is not supported"), HasSubstr("BPE, Unigram, WordPiece")));
 }
 
 TEST(TokenizerFile, IsRefusedWhenItIsCut) {
   const std::string whole = byte_level_file().dump();
   for (size_t length = 0; length < whole.size(); length += 7) {
-    EXPECT_THAT(data_error([&] { parse_tokenizer_json(whole.substr(0, length), "cut.json", {}); }), HasSubstr("cut.json"));
+    EXPECT_THAT(data_error([&] { parse_tokenizer_json(whole.substr(0, length), "cut.json", {}); }),
+                HasSubstr("cut.json"));
   }
 }
 
@@ -166,17 +176,19 @@ TEST(TokenizerSettings, NameTokensAndAddMissingOnes) {
 }
 
 TEST(WordPieceTokenizer, TakesTheLongestPiecesOrNothing) {
-  const Json file = Json::parse(R"({"model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 5,
+  const Json file =
+      Json::parse(R"({"model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 5,
     "vocab": {"[UNK]": 0, "un": 1, "##able": 2, "##a": 3, "una": 4}}, "pre_tokenizer": {"type": "WhitespaceSplit"}})");
   const auto tokenizer = build(file);
-  EXPECT_THAT(tokenizer->encode("una unaa unx unable"), ElementsAre(4, 4, 3, 0, 0));  // "unable" has more than 5 characters
+  EXPECT_THAT(tokenizer->encode("una unaa unx unable"),
+              ElementsAre(4, 4, 3, 0, 0));  // "unable" has more than 5 characters
 }
 
 TEST(UnigramTokenizer, TakesTheMostProbableCut) {
   Json file = Json::parse(R"({"model": {"type": "Unigram", "unk_id": 0,
     "vocab": [["<unk>", 0.0], ["a", -1.0], ["b", -1.0], ["ab", -2.5], ["abb", -2.0]]}})");
-  EXPECT_THAT(build(file)->encode("ababb"), ElementsAre(1, 2, 4));   // a+b (-2.0) beats ab (-2.5)
-  EXPECT_THAT(build(file)->encode("axya"), ElementsAre(1, 0, 1));    // neighbouring unknowns are one
+  EXPECT_THAT(build(file)->encode("ababb"), ElementsAre(1, 2, 4));  // a+b (-2.0) beats ab (-2.5)
+  EXPECT_THAT(build(file)->encode("axya"), ElementsAre(1, 0, 1));   // neighbouring unknowns are one
   file["model"]["unk_id"] = nullptr;
   EXPECT_THAT(data_error([&] { build(file)->encode("x"); }), HasSubstr("no unk token"));
   file["model"]["vocab"].push_back({"a", -3.0});

@@ -14,7 +14,8 @@ using ::testing::IsEmpty;
 std::vector<std::string> matches(std::string_view pattern, std::string_view text) {
   const Regex regex(pattern, "test");
   std::vector<std::string> found;
-  regex.for_each(text, [&](Range range) { found.emplace_back(text.substr(range.begin, range.end - range.begin)); });
+  regex.for_each(text,
+                 [&](Range range) { found.emplace_back(text.substr(range.begin, range.end - range.begin)); });
   return found;
 }
 
@@ -57,7 +58,8 @@ TEST(Regex, SaysWhatIsWrongWithAPattern) {
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(message("(a"), AllOf(HasSubstr("file.pre_tokenizer.pattern"), HasSubstr("(a"), HasSubstr("parenthes")));
+  EXPECT_THAT(message("(a"),
+              AllOf(HasSubstr("file.pre_tokenizer.pattern"), HasSubstr("(a"), HasSubstr("parenthes")));
   EXPECT_THAT(message("[a"), HasSubstr("not closed"));
   EXPECT_THAT(message("[a[^b]]"), HasSubstr("negated character class inside another"));
   EXPECT_THAT(message("[a&&b]"), HasSubstr("intersection"));

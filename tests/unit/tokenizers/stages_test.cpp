@@ -36,7 +36,8 @@ std::string decoded(const char* json, std::vector<std::string> tokens) {
 }
 
 std::vector<std::string> split(const std::string& behavior, bool invert) {
-  const Json node = {{"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}};
+  const Json node = {
+      {"type", "Split"}, {"pattern", {{"String", "-"}}}, {"behavior", behavior}, {"invert", invert}};
   return cut(node.dump().c_str(), "a--b-c");
 }
 
@@ -45,7 +46,11 @@ TEST(Normalizers, DoWhatTheirNamesSay) {
   EXPECT_EQ(normalized(R"({"type": "Strip"})", " \u2003 "), "");
   EXPECT_EQ(normalized(R"({"type": "StripAccents"})", "e\u0301a"), "ea");
   EXPECT_EQ(normalized(R"({"type": "Prepend", "prepend": "▁"})", ""), "");
-  EXPECT_EQ(normalized(R"({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]})", "ÉA"), "ea");
+  EXPECT_EQ(
+      normalized(
+          R"({"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "Lowercase"}]})",
+          "ÉA"),
+      "ea");
   EXPECT_EQ(normalized(R"({"type": "BertNormalizer", "lowercase": true})", "É\x01\t漢"), "e  漢 ");
   EXPECT_EQ(normalized(R"({"type": "BertNormalizer", "lowercase": false})", "É"), "É");
 }
@@ -64,8 +69,10 @@ TEST(SplitPreTokenizer, Inverts) {
 }
 
 TEST(PreTokenizers, CutAsTheirNamesSay) {
-  EXPECT_THAT(cut(R"({"type": "ByteLevel", "add_prefix_space": true})", "it's 12"), ElementsAre("Ġit", "'s", "Ġ12"));
-  EXPECT_THAT(cut(R"({"type": "ByteLevel", "use_regex": false, "add_prefix_space": false})", "a é"), ElementsAre("aĠÃ©"));
+  EXPECT_THAT(cut(R"({"type": "ByteLevel", "add_prefix_space": true})", "it's 12"),
+              ElementsAre("Ġit", "'s", "Ġ12"));
+  EXPECT_THAT(cut(R"({"type": "ByteLevel", "use_regex": false, "add_prefix_space": false})", "a é"),
+              ElementsAre("aĠÃ©"));
   EXPECT_THAT(cut(R"({"type": "Digits", "individual_digits": true})", "a12"), ElementsAre("a", "1", "2"));
   EXPECT_THAT(cut(R"({"type": "Digits"})", "a12"), ElementsAre("a", "12"));
   EXPECT_THAT(cut(R"({"type": "Punctuation"})", "a,!b"), ElementsAre("a", ",", "!", "b"));
@@ -75,7 +82,8 @@ TEST(PreTokenizers, CutAsTheirNamesSay) {
 }
 
 TEST(PreTokenizers, LeaveTheLastSpaceOfARunToTheNextWord) {
-  EXPECT_THAT(cut(R"({"type": "ByteLevel", "add_prefix_space": false})", "a   b  "), ElementsAre("a", "ĠĠ", "Ġb", "ĠĠ"));
+  EXPECT_THAT(cut(R"({"type": "ByteLevel", "add_prefix_space": false})", "a   b  "),
+              ElementsAre("a", "ĠĠ", "Ġb", "ĠĠ"));
 }
 
 TEST(Metaspace, PrependsAsItsSchemeSays) {
@@ -83,14 +91,16 @@ TEST(Metaspace, PrependsAsItsSchemeSays) {
   EXPECT_THAT(cut(first, "a b"), ElementsAre("▁a", "▁b"));
   EXPECT_THAT(cut(first, "a b", false), ElementsAre("a", "▁b"));
   EXPECT_THAT(cut(R"({"type": "Metaspace", "prepend_scheme": "always"})", " a"), ElementsAre("▁a"));
-  EXPECT_THAT(cut(R"({"type": "Metaspace", "add_prefix_space": false, "split": false})", "a  b"), ElementsAre("a▁▁b"));
+  EXPECT_THAT(cut(R"({"type": "Metaspace", "add_prefix_space": false, "split": false})", "a  b"),
+              ElementsAre("a▁▁b"));
 }
 
 TEST(Decoders, UndoTheirStages) {
   EXPECT_EQ(decoded(R"({"type": "ByteLevel"})", {"Ġh", "Ã©"}), " hé");
   EXPECT_EQ(decoded(R"({"type": "ByteLevel"})", {"Ã", "x"}), "\uFFFDx");
   EXPECT_EQ(decoded(R"({"type": "ByteFallback"})", {"<0xC3>", "<0xA9>", "a"}), "éa");
-  EXPECT_EQ(decoded(R"({"type": "ByteFallback"})", {"<0xFF>", "<0x41>", "a"}), "\uFFFD\uFFFDa");  // all of a broken run
+  EXPECT_EQ(decoded(R"({"type": "ByteFallback"})", {"<0xFF>", "<0x41>", "a"}),
+            "\uFFFD\uFFFDa");  // all of a broken run
   EXPECT_EQ(decoded(R"({"type": "Metaspace"})", {"▁a", "▁b▁"}), "a b ");
   EXPECT_EQ(decoded(R"({"type": "Metaspace", "prepend_scheme": "never"})", {"▁a"}), " a");
   EXPECT_EQ(decoded(R"({"type": "Strip", "content": "x", "start": 1, "stop": 2})", {"xxaxxx", "x"}), "xax");
@@ -116,13 +126,16 @@ TEST(Components, AreRefusedByNameWithThoseThatExist) {
     return std::string("accepted");
   };
   EXPECT_THAT(message(parse_normalizer, R"({"type": "Nmt"})"),
-              AllOf(HasSubstr("tokenizer.json.x"), HasSubstr("normalizer \"Nmt\" is not supported"), HasSubstr("NFKC")));
+              AllOf(HasSubstr("tokenizer.json.x"), HasSubstr("normalizer \"Nmt\" is not supported"),
+                    HasSubstr("NFKC")));
   EXPECT_THAT(message(parse_pre_tokenizer, R"({"type": "Digit"})"), HasSubstr("Did you mean \"Digits\"?"));
-  EXPECT_THAT(message(parse_pre_tokenizer, R"({"type": "UnicodeScripts"})"), HasSubstr("pre-tokenizer \"UnicodeScripts\""));
+  EXPECT_THAT(message(parse_pre_tokenizer, R"({"type": "UnicodeScripts"})"),
+              HasSubstr("pre-tokenizer \"UnicodeScripts\""));
   EXPECT_THAT(message(parse_decoder, R"({"type": "CTC"})"), HasSubstr("decoder \"CTC\" is not supported"));
   EXPECT_THAT(message(parse_post_processor, R"({"type": "None"})"), HasSubstr("post-processor"));
-  EXPECT_THAT(message(parse_pre_tokenizer, R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Drop"})"),
-              HasSubstr("found \"Drop\"; expected Removed"));
+  EXPECT_THAT(
+      message(parse_pre_tokenizer, R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Drop"})"),
+      HasSubstr("found \"Drop\"; expected Removed"));
   EXPECT_THAT(message(parse_decoder, R"({"type": "Sequence"})"), HasSubstr("key \"decoders\" is missing"));
 }
 
