@@ -35,6 +35,7 @@ class SentencePieceTokenizer final : public Tokenizer {
     std::vector<std::string> probe;
     check(processor_.Encode(view("x"), &probe), path.string());
     dummy_prefix_ = !probe.empty() && probe.front().starts_with(kMarker);
+    wrapped_ = !settings.tokenizer_class.empty();
     collect_tokens(path.string(), settings);
     set_frame(path.string(), settings);
   }
@@ -101,7 +102,7 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   void flush(std::vector<int>& run, std::string& text) const {
     if (run.empty()) return;
-    spoil_broken_bytes(run);
+    if (wrapped_) spoil_broken_bytes(run);
     std::string part;
     check(processor_.Decode(run, &part), "decoding token ids");
     text += part;
@@ -211,6 +212,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   int pieces_ = 0;
   int64_t vocab_size_ = 0;
   bool dummy_prefix_ = false;
+  bool wrapped_ = false;  ///< tokenizer_config.json names a transformers class around the library
 };
 
 }  // namespace

@@ -1,4 +1,6 @@
 // lmeval_<model>[_nobos]/<task>.json, pairs/<model>.json, lmeval_aggregation.json.
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -86,7 +88,8 @@ void check_choices(const Json& task, bool bos, Subject& subject) {
 
 void check_cloze(const Json& task, bool bos, Subject& subject) {
   // The whole task over a file of the documents' texts: splitting, tokenising, scoring, aggregation.
-  const std::string file = ::testing::TempDir() + "/qbench_lambada_case.jsonl";
+  const std::string file =
+      ::testing::TempDir() + "/qbench_lambada_case" + std::to_string(::getpid()) + ".jsonl";
   std::string lines;
   for (const Json& doc : task.at("docs")) {
     lines += Json{{"text", doc.at("context").get<std::string>() +

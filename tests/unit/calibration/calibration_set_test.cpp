@@ -1,5 +1,7 @@
 #include "harness/calibration/calibration_set.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +19,7 @@ using ::testing::HasSubstr;
 using testing_support::ByteTokenizer;
 
 std::string write_file(const std::string& name, const std::string& content) {
-  const std::string path = ::testing::TempDir() + "/" + name;
+  const std::string path = ::testing::TempDir() + "/" + std::to_string(::getpid()) + name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }

@@ -1,5 +1,7 @@
 #include "harness/data/data_set.h"
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +32,7 @@ std::string message_of(F&& call) {
 }
 
 fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::path(::testing::TempDir()) / name;
+  const fs::path folder = fs::path(::testing::TempDir()) / (std::to_string(::getpid()) + name);
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <set>
@@ -51,7 +53,7 @@ TEST(Registry, AShippedTaskFileWithoutItsDataSaysHowToGetIt) {
 
 TEST(Registry, TaskFilesReadTheUsersCopy) {
   namespace fs = std::filesystem;
-  const fs::path folder = fs::path(::testing::TempDir()) / "qbench_user_data";
+  const fs::path folder = fs::path(::testing::TempDir()) / ("qbench_user_data" + std::to_string(::getpid()));
   fs::create_directories(folder / "hellaswag");
   fs::create_directories(folder / "blimp");
   std::ofstream(folder / "hellaswag" / "validation.jsonl")

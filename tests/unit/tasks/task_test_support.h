@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +20,7 @@ using testing_support::ByteTokenizer;
 using testing_support::FormulaScorer;
 
 inline std::string write_file(const std::string& name, const std::string& content) {
-  const std::string path = ::testing::TempDir() + "/qbench_tasks_" + name;
+  const std::string path = ::testing::TempDir() + "/qbench_tasks_" + std::to_string(::getpid()) + "_" + name;
   std::ofstream(path, std::ios::binary) << content;
   return path;
 }
