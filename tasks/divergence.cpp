@@ -72,9 +72,8 @@ class DivergenceTask final : public Task {
   }
   std::string canonical() const override { return call_.canonical.print(); }
   std::string protocol() const override {
-    return fmt::format("kl/fp32 {} S={} windows={} join={} text={}{} bos={}", params_.protocol,
-                       params_.window, params_.windows, text_.join, text_.name,
-                       text_.split.empty() ? "" : "/" + text_.split, params_.bos);
+    return fmt::format("kl/fp32 {} S={} windows={} join={} text={} bos={}", params_.protocol, params_.window,
+                       params_.windows, text_.join, text_.title(), params_.bos);
   }
   TaskCost cost() const override {
     const int64_t available = std::max<int64_t>(estimate_tokens(text_.bytes) / params_.window, 1);

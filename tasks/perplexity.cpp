@@ -88,8 +88,7 @@ class PerplexityTask final : public Task {
   std::string canonical() const override { return call_.canonical.print(); }
 
   std::string protocol() const override {
-    const std::string tail = fmt::format(" text={}{} bos={}", text_.name,
-                                         text_.split.empty() ? "" : "/" + text_.split, params_.bos);
+    const std::string tail = fmt::format(" text={} bos={}", text_.title(), params_.bos);
     const std::string count = params_.windows > 0 ? fmt::format(" windows={}", params_.windows) : "";
     if (params_.protocol == "gptq")
       return fmt::format("ppl/win B S={}{} join={}{}", params_.window, count, text_.join, tail);

@@ -117,6 +117,12 @@ TextRef find_text(const std::string& name, const std::string& split, const std::
   return ref;
 }
 
+std::string TextRef::title() const {
+  if (!split.empty()) return name + "/" + split;
+  if (name == "python_source" || sha256.empty()) return name;
+  return fs::path(name).filename().string() + "@" + sha256.substr(0, 8);
+}
+
 std::string read_text(const TextRef& ref) {
   std::string text;
   if (ref.name == "python_source" && fs::is_directory(ref.path)) {

@@ -19,6 +19,10 @@ struct TextRef {
   bool known = false;  ///< the hash is listed in the set's definition
   std::filesystem::path path;
   int64_t bytes = 0;  ///< of the stored file (compressed files: four times that), for cost estimates
+
+  /// What protocols name: "en_wiki/test", or for a file "test.txt@1f2e3d4c" (its name and the start of its
+  /// hash, not its place: the same text gives the same protocol on every machine).
+  std::string title() const;
 };
 
 /// @param name   a text data set, "python_source", or a file

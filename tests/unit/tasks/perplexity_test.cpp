@@ -129,6 +129,12 @@ TEST(Perplexity, IdentityFollowsTheTextAndNotItsPlace) {
   EXPECT_NE(a->identity(), other->identity());
 }
 
+TEST(Perplexity, ProtocolNamesAFileByItsContentAndNotItsPlace) {
+  const std::string protocol = make_task(digits_task("window=4", "a.txt"))->protocol();
+  EXPECT_EQ(protocol.find('/', protocol.find("text=")), std::string::npos) << protocol;
+  EXPECT_NE(protocol.find(".txt@"), std::string::npos) << protocol;
+}
+
 TEST(Perplexity, ProtocolNamesWhatMustNotShareAColumn) {
   EXPECT_EQ(make_task("perplexity(window=512,windows=6)")->protocol(),
             "ppl/win B S=512 windows=6 join=none text=en_wiki/test bos=default");
