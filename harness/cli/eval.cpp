@@ -9,10 +9,10 @@
 #include "harness/calibration/calibration_set.h"
 #include "harness/cli/commands.h"
 #include "harness/cli/execute.h"
-#include "harness/cli/json_number.h"
 #include "harness/core/errors.h"
 #include "harness/core/files.h"
 #include "harness/core/hash.h"
+#include "harness/core/json_number.h"
 #include "methods/core/catalogue.h"
 #include "methods/core/recipe.h"
 #include "methods/core/scheme.h"
@@ -82,7 +82,7 @@ Json scores_json(const std::vector<results::StepOutcome>& outcomes) {
       scores.push_back({{"task", s.task},
                         {"metric", s.metric},
                         {"value", json_number(s.value)},
-                        {"stderr", s.stderr_ ? json_number(*s.stderr_) : Json(nullptr)},
+                        {"stderr", json_number(s.stderr_)},
                         {"n", s.n},
                         {"protocol", s.protocol}});
     }

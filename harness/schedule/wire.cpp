@@ -1,35 +1,20 @@
 #include "harness/schedule/wire.h"
 
-#include <cmath>
+#include "harness/core/json_number.h"
 
 namespace qbench::schedule {
 namespace {
 
-// JSON has no infinities or NaN; scores of a collapsed model must survive the pipe.
-Json number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-}
-
-double number(const Json& json) {
-  if (json.is_number()) return json.get<double>();
-  const std::string text = json.get<std::string>();
-  if (text == "inf") return INFINITY;
-  return text == "-inf" ? -INFINITY : NAN;
-}
-
-Json optional_number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
-
 std::optional<double> optional_number(const Json& json) {
-  return json.is_null() ? std::nullopt : std::optional(number(json));
+  return json.is_null() ? std::nullopt : std::optional(number_from_json(json));
 }
 
 Json score_json(const results::ScoreRow& s) {
   return {{"task", s.task},
           {"metric", s.metric},
           {"protocol", s.protocol},
-          {"value", number(s.value)},
-          {"stderr", optional_number(s.stderr_)},
+          {"value", json_number(s.value)},
+          {"stderr", json_number(s.stderr_)},
           {"n", s.n},
           {"higher_is_better", s.higher_is_better}};
 }
@@ -38,7 +23,7 @@ results::ScoreRow score_row(const Json& j) {
   return {j.at("task"),
           j.at("metric"),
           j.at("protocol"),
-          number(j.at("value")),
+          number_from_json(j.at("value")),
           optional_number(j.at("stderr")),
           j.at("n"),
           j.at("higher_is_better")};
@@ -46,15 +31,15 @@ results::ScoreRow score_row(const Json& j) {
 
 Json item_json(const results::ItemRow& i) {
   Json lls = Json::array();
-  for (const double ll : i.loglikelihoods) lls.push_back(number(ll));
-  return {{"item", i.item},     {"loglikelihoods", lls}, {"nll", optional_number(i.nll)},
+  for (const double ll : i.loglikelihoods) lls.push_back(json_number(ll));
+  return {{"item", i.item},     {"loglikelihoods", lls}, {"nll", json_number(i.nll)},
           {"tokens", i.tokens}, {"metrics", i.metrics},  {"detail", i.detail}};
 }
 
 results::ItemRow item_row(const Json& j) {
   results::ItemRow item;
   item.item = j.at("item");
-  for (const Json& ll : j.at("loglikelihoods")) item.loglikelihoods.push_back(number(ll));
+  for (const Json& ll : j.at("loglikelihoods")) item.loglikelihoods.push_back(number_from_json(ll));
   item.nll = optional_number(j.at("nll"));
   item.tokens = j.at("tokens");
   item.metrics = j.at("metrics");
@@ -67,9 +52,9 @@ Json layer_json(const results::LayerRow& l) {
           {"parameters", l.parameters},
           {"bits_nominal", l.bits_nominal},
           {"bits_effective", l.bits_effective},
-          {"weight_error", number(l.weight_error)},
-          {"output_error", optional_number(l.output_error)},
-          {"loss", optional_number(l.loss)},
+          {"weight_error", json_number(l.weight_error)},
+          {"output_error", json_number(l.output_error)},
+          {"loss", json_number(l.loss)},
           {"fallback", l.fallback},
           {"weight_hash", l.weight_hash},
           {"detail", l.detail}};
@@ -81,7 +66,7 @@ results::LayerRow layer_row(const Json& j) {
   layer.parameters = j.at("parameters");
   layer.bits_nominal = j.at("bits_nominal");
   layer.bits_effective = j.at("bits_effective");
-  layer.weight_error = number(j.at("weight_error"));
+  layer.weight_error = number_from_json(j.at("weight_error"));
   layer.output_error = optional_number(j.at("output_error"));
   layer.loss = optional_number(j.at("loss"));
   layer.fallback = j.at("fallback");

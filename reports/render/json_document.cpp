@@ -101,13 +101,6 @@ Json costs_json(const Report& report) {
 
 }  // namespace
 
-Json json_number(double value) {
-  if (std::isfinite(value)) return value;
-  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-}
-
-Json json_number(const std::optional<double>& value) { return value ? json_number(*value) : Json(nullptr); }
-
 Json comparison_json(const Comparison& comparison, bool with_flips) {
   Json json = {{"delta", json_number(comparison.delta)},
                {"delta_stderr", json_number(comparison.delta_stderr)},
